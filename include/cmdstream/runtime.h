@@ -71,12 +71,12 @@ struct cmds_runtime_options {
     // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
     // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
-    // first sixteenth of the first 512 is four times as large, up to 128 KiB each; none is, if this is
-    // 128 KiB or more. Those beyond 512 have 4096: a shard has them for thousands of connections with a
-    // command each, and only while a receive brings little.
+    // first sixteenth is four times as large, up to 128 KiB each; none is, if this is 128 KiB or more.
+    // Where shards are threads those beyond 512 have 4096, and the sixteenth is of the first 512: a shard
+    // has them for thousands of connections with a command each, and only while a receive brings little.
     uint32_t buffer_size;
     // Receive buffers a shard may grow to, rounded up to a power of two. Default 4096, which with the
-    // default size are 33 MiB; at most 32768. It begins with 16 if the first ones are that large, else
+    // default size are 33 MiB; of an inline runtime 512, 19 MiB; at most 32768. It begins with 16 if the first ones are that large, else
     // with 32, gets more when it lacks one, and has fewer when it needs few: each of the others gives
     // its memory back when something has come into it and was read.
     uint32_t buffer_count_max;

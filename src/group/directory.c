@@ -598,7 +598,9 @@ static int source_read_answer(struct cmdi_directory *directory, struct cmdi_sour
         has_all &= source_read_address(directory, source, &roll, &addresses[i], now_ms);
     }
     cmdi_roll_fini(&roll);
-    source_drop(source);
+    if (has_all) { // Else it is asked again soon, and that says nothing of those that are missing.
+        source_drop(source);
+    }
     return has_all ? 0 : -ENOMEM;
 }
 

@@ -35,14 +35,17 @@ void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_
     while (max < count_max) {
         max *= 2;
     }
-    uint32_t normal = receive_least(max, RECEIVE_NORMAL_MAX);
+    /* An inline shard has no timer of its own that would let them go again: cmdi_receive_relax(). */
+    bool has_small =
+            size > RECEIVE_SMALL_SIZE && max > RECEIVE_NORMAL_MAX && !options->external_wait;
+    uint32_t normal = has_small ? RECEIVE_NORMAL_MAX : max;
     uint32_t large_size = receive_least(size * RECEIVE_LARGE_FACTOR, RECEIVE_LARGE_SIZE_MAX);
     bool has_large = large_size > size && normal / RECEIVE_LARGE_PART >= RECEIVE_LARGE_MIN;
     options->buffer_size = size;
     options->large_count = has_large ? normal / RECEIVE_LARGE_PART : 0;
     options->large_size = has_large ? large_size : 0;
     options->small_count = max - normal;
-    options->small_size = max > normal ? receive_least(size, RECEIVE_SMALL_SIZE) : 0;
+    options->small_size = has_small ? RECEIVE_SMALL_SIZE : 0;
     options->buffer_count = receive_least(has_large ? RECEIVE_FIRST_LARGE : RECEIVE_FIRST, max);
     options->buffer_count_max = max;
 }

@@ -56,7 +56,7 @@ struct cmdi_receive {
  * What the group of a ring is to be: of buffers of `size`, at most `count_max` or the next power of two.
  * A receive fills one buffer, so where much comes large ones save most of the receives. Where many
  * connections share the group each brings little, so of many buffers only the first ones are large, and
- * those beyond 512 are small.
+ * those beyond 512 are small, unless `options` say that the shard is inline.
  */
 void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max);
 /** Zeroed is fine for fini. `options` are the ring's; NULL with it. Returns: 0; -ENOMEM. */

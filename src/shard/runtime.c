@@ -31,6 +31,7 @@ enum {
     RUNTIME_POOL_QUEUE = 65536,
     RUNTIME_BUFFER_SIZE = 32768,
     RUNTIME_BUFFERS_MAX = 4096,
+    RUNTIME_BUFFERS_MAX_INLINE = 512,
     RUNTIME_RING_ENTRIES = 512,
     RUNTIME_RING_ENTRIES_INLINE = 128,
     RUNTIME_RING_ENTRIES_MIN = 32,
@@ -162,9 +163,10 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
     cmdi_default(&mine->pool_thread_count, RUNTIME_POOL_THREADS);
     cmdi_default(&mine->pool_queue_max, RUNTIME_POOL_QUEUE);
     cmdi_default(&mine->buffer_size, RUNTIME_BUFFER_SIZE);
-    cmdi_default(&mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
     mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
+    cmdi_default(
+            &mine->buffer_count_max, is_inline ? RUNTIME_BUFFERS_MAX_INLINE : RUNTIME_BUFFERS_MAX);
     cmdi_default(
             &mine->ring_entries, is_inline ? RUNTIME_RING_ENTRIES_INLINE : RUNTIME_RING_ENTRIES);
     return runtime_check_options(mine, error);

@@ -318,13 +318,17 @@ static const struct plan_row {
                         .small_size = 4096,
                         .buffer_count = 16,
                         .buffer_count_max = 4096}},
-        {4096, 1024,
-                {.large_count = 32,
+        {4096, 1024, // None can be smaller than these.
+                {.large_count = 64,
                         .large_size = 16384,
-                        .small_count = 512,
-                        .small_size = 4096,
                         .buffer_count = 16,
                         .buffer_count_max = 1024}},
+        {32768, 4096, // Inline.
+                {.large_count = 256,
+                        .large_size = 131072,
+                        .buffer_count = 16,
+                        .buffer_count_max = 4096,
+                        .external_wait = true}},
         {32768, 64, {.buffer_count = 32, .buffer_count_max = 64}},
         {32768, 3, {.buffer_count = 4, .buffer_count_max = 4}},
         {32768, 1, {.buffer_count = 1, .buffer_count_max = 1}},
@@ -334,7 +338,7 @@ static const struct plan_row {
 static void test_receive_plan_makes_the_first_of_many_large(void)
 {
     for (size_t i = 0; i < sizeof(plan_rows) / sizeof(plan_rows[0]); i++) {
-        struct cmdi_ring_options options = {0};
+        struct cmdi_ring_options options = {.external_wait = plan_rows[i].want.external_wait};
         cmdi_receive_plan(&options, plan_rows[i].size, plan_rows[i].count_max);
         CU_ASSERT_EQUAL(options.buffer_size, plan_rows[i].size);
         CU_ASSERT_EQUAL(options.large_count, plan_rows[i].want.large_count);
