@@ -72,13 +72,16 @@ struct cmds_runtime_options {
     uint32_t pool_thread_count;
     // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
     // first sixteenth is four times as large, up to 128 KiB each; none is, if this is 128 KiB or more.
-    // Where shards are threads those beyond 512 have 4096, and the sixteenth is of the first 512: a shard
-    // has them for thousands of connections with a command each, and only while a receive brings little.
     uint32_t buffer_size;
-    // Receive buffers a shard may grow to, rounded up to a power of two. Default 4096, which with the
-    // default size are 33 MiB; of an inline runtime 512, 19 MiB; at most 32768. It begins with 16 if the first ones are that large, else
-    // with 32, gets more when it lacks one, and has fewer when it needs few: each of the others gives
-    // its memory back when something has come into it and was read.
+    // Receive buffers a shard may grow to, rounded up to a power of two. Default 1024, which with the
+    // default size are 21 MiB; of an inline runtime 512, 19 MiB; at most 32768. It begins with 16 if
+    // the first ones are that large, else with 32, gets more when it lacks one, and has fewer when it
+    // needs few: each of the others gives its memory back when something has come into it and was
+    // read. Each takes 16 bytes of RLIMIT_MEMLOCK where the kernel counts them.
+    // Where shards are threads and buffer_size is above 4096, those beyond 512 have 4096 bytes, and the
+    // sixteenth is of the first 512. A shard has them for thousands of connections with a command each:
+    // they come while a receive brings 1 KiB or less on average, and go where it brings more than 2. So
+    // where much comes there are 512 at most, whatever this is; for more, raise buffer_size.
     uint32_t buffer_count_max;
     // Calls of all servers that wait for a thread of the pool. Default 65536. Beyond it, a connection
     // with a call in the queue gets -ENOBUFS for a further one: on_exec_error may answer, and the
