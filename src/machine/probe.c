@@ -40,7 +40,7 @@ enum {
     PROBE_BUFFER_SIZE = 64,
     PROBE_FILE_SIZE = 4096,
     PROBE_SECCOMP_FILTER = 2, // Of "Seccomp:" in /proc/self/status.
-    PROBE_SHARD_KIB = 112,    // Of RLIMIT_MEMLOCK, for a shard with the default options.
+    PROBE_SHARD_KIB = 116,    // Of RLIMIT_MEMLOCK, for a shard with the default options.
     PROBE_STRUCT_MAX = 4096,  // Beyond it nobody has set the size.
 };
 #define PROBE_FLAGS_BASE (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
