@@ -39,7 +39,7 @@ enum cmds_pause {
     CMDS_PAUSE_CALLS = 1,    // As many calls as in_flight_max or kept_size_max allow.
     CMDS_PAUSE_OUTPUT = 2,   // The peer does not take what is sent to it.
     CMDS_PAUSE_MEMORY = 4,   // The shard's memory is short: memory_size_max.
-    CMDS_PAUSE_BUFFERS = 8,  // The shard's receive buffers are used up: buffer_size.
+    CMDS_PAUSE_BUFFERS = 8,  // No receive buffer is free: buffer_count_max, buffer_size.
     CMDS_PAUSE_PROGRAM = 16, // The program: cmds_group_pause().
     CMDS_PAUSE_END = 32,     // Nothing more comes, or nothing more is wanted: it drains.
 };

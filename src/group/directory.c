@@ -112,18 +112,26 @@ static struct cmdi_endpoint *list_find(struct cmdi_endpoint *const *list,
     return NULL;
 }
 
+/* The addresses of a name; there are some. Gives a count. Returns: NULL: no memory. */
+static struct cmdi_targets *targets_of(
+        const char *name, const struct cmdi_address *addresses, uint32_t count)
+{
+    struct cmdi_targets *targets = cmdi_targets_create(name, addresses, count, NULL);
+    if (targets->count == 0) { // No lookup follows that would mend it.
+        cmdi_targets_unref(targets);
+        return NULL;
+    }
+    return targets;
+}
+
 static struct cmdi_endpoint *directory_create(struct cmdi_directory *directory, const char *text,
         const char *name, const struct cmdi_address *addresses, uint32_t count)
 {
     char host[CMDI_HOST_MAX];
     bool has_host = cmdi_address_host(name, host) == 0;
-    struct cmdi_targets *targets = NULL;
-    if (count > 0) {
-        targets = cmdi_targets_create(name, addresses, count, NULL);
-        if (targets->count == 0) { // No lookup follows that would mend it.
-            cmdi_targets_unref(targets);
-            return NULL;
-        }
+    struct cmdi_targets *targets = count > 0 ? targets_of(name, addresses, count) : NULL;
+    if (count > 0 && targets == NULL) {
+        return NULL;
     }
     return cmdi_endpoint_create(&directory->store, text, has_host ? host : NULL, targets);
 }
@@ -609,9 +617,8 @@ static int source_set_targets(
         struct cmdi_source *source, const struct cmdi_address *addresses, uint32_t count)
 {
     uint32_t tried = count < CMDI_ADDRESSES_MAX ? count : CMDI_ADDRESSES_MAX;
-    struct cmdi_targets *targets = cmdi_targets_create(source->text, addresses, tried, NULL);
-    if (targets->count == 0) {
-        cmdi_targets_unref(targets);
+    struct cmdi_targets *targets = targets_of(source->text, addresses, tried);
+    if (targets == NULL) {
         return -ENOMEM;
     }
     cmdi_endpoint_set_targets(source->items[0].endpoint, targets);

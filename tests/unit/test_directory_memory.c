@@ -16,8 +16,6 @@ enum {
     HOSTS = 3,
 };
 
-/* --- Tests ------------------------------------------------------------------------------------ */
-
 static int set(struct cmdi_directory *directory, const char *address)
 {
     struct cmdi_place place = {.address = address};
