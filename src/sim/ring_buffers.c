@@ -52,11 +52,7 @@ void cmdi_ring_buffers_init(
     uint32_t max = options->buffer_count_max;
     CMDI_ASSERT(options->large_count + options->small_count <= max);
     CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
-    *buffers = (struct cmdi_ring_buffers){.size = options->buffer_size,
-            .large_count = options->large_count,
-            .large_size = options->large_size,
-            .small_from = max - options->small_count,
-            .small_size = options->small_size,
+    *buffers = (struct cmdi_ring_buffers){.options = *options,
             .count_min = options->buffer_count,
             .count_max = max,
             .blocks = cmdi_sim_alloc(max * sizeof(uint8_t *)),
@@ -84,10 +80,7 @@ void cmdi_ring_buffers_fini(struct cmdi_ring_buffers *buffers)
 
 static uint32_t buffer_size(const struct cmdi_ring_buffers *buffers, uint32_t buffer)
 {
-    if (buffer < buffers->large_count) {
-        return buffers->large_size;
-    }
-    return buffer < buffers->small_from ? buffers->size : buffers->small_size;
+    return cmdi_ring_buffer_size(&buffers->options, buffer);
 }
 
 uint32_t cmdi_ring_buffer_next_size(const struct cmdi_ring_buffers *buffers)

@@ -77,7 +77,7 @@ struct cmdi_ring_buffers {
     uint32_t held;     // Harvested and not released.
     uint32_t peak;     // The most that were, since somebody asked.
     uint32_t count, count_min, count_max;
-    uint32_t size, large_count, large_size, small_from, small_size;
+    struct cmdi_ring_options options; // Of their sizes.
 };
 
 enum {

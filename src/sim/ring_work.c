@@ -258,7 +258,9 @@ static void op_recv(struct cmdi_ring_op *op)
             op_complete(op, -ENOBUFS);
             return;
         }
-        size_t room = op->once ? buffers->size : cmdi_ring_buffer_next_size(buffers);
+        size_t room = cmdi_ring_buffer_next_size(buffers);
+        room = op->once && room > buffers->options.buffer_size ? buffers->options.buffer_size
+                                                               : room;
         int64_t got = cmdi_sock_recv(op->sock, data, room);
         if (got == -EAGAIN) {
             op_arm(op);
