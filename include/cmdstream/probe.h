@@ -44,8 +44,9 @@ struct cmds_probe {
     int64_t nofile_hard;       //
     int32_t cpu_count;         // That this process may use.
     int32_t cpu_quota_percent; // cgroup's cpu.max in hundredths of a CPU; 0: no quota.
-    // What one shard with the default options takes of RLIMIT_MEMLOCK, on kernels that count rings
-    // (before 5.12, and recent ones) and for users without CAP_IPC_LOCK.
+    // What one shard with the default options takes of RLIMIT_MEMLOCK at least, on kernels that count
+    // rings (before 5.12, and recent ones) and for users without CAP_IPC_LOCK; it takes 48 KiB more
+    // where the limit is 1 MiB or more for each shard: buffer_count_max.
     int64_t shard_memlock_bytes;
     struct cmds_error error; // Why a runtime will not start, and what to do; code 0: it will.
     struct cmds_probe_feature features[CMDS_PROBE_FEATURES_MAX];

@@ -73,11 +73,13 @@ struct cmds_runtime_options {
     // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
     // first sixteenth is four times as large, up to 128 KiB each; none is, if this is 128 KiB or more.
     uint32_t buffer_size;
-    // Receive buffers a shard may grow to, rounded up to a power of two. Default 1024, which with the
-    // default size are 21 MiB; of an inline runtime 512, 19 MiB; at most 32768. It begins with 16 if
-    // the first ones are that large, else with 32, gets more when it lacks one, and has fewer when it
-    // needs few: each of the others gives its memory back when something has come into it and was
-    // read. Each takes 16 bytes of RLIMIT_MEMLOCK where the kernel counts them.
+    // Receive buffers a shard may grow to, rounded up to a power of two. Default 4096, which with the
+    // default size are 33 MiB, but 1024, 21 MiB, where a sixteenth of RLIMIT_MEMLOCK has less than
+    // 64 KiB for each shard of this runtime: some kernels count 16 bytes of it for each buffer. Of an
+    // inline runtime 512, 19 MiB; at most 32768. Where the kernel refuses so many for the lack of it,
+    // a shard goes on without some or all of the small ones. It begins with 16 if the first ones are
+    // that large, else with 32, gets more when it lacks one, and has fewer when it needs few: each of
+    // the others gives its memory back when something has come into it and was read.
     // Where shards are threads and buffer_size is above 4096, those beyond 512 have 4096 bytes, and the
     // sixteenth is of the first 512. A shard has them for thousands of connections with a command each:
     // they come while a receive brings 1 KiB or less on average, and go where it brings more than 2. So

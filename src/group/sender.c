@@ -35,6 +35,7 @@ enum {
     SENDER_GRACE_MS = 50,     // For a shard to end a command by its deadline.
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
+    SENDER_BUFFERS_MAX = 512,
     SENDER_STREAM_SIZE = 1024 * 1024,
     SENDER_REST_NS = 10 * 1000 * 1000, // After so long without a call the ring is turned first,
     SENDER_TURNS_MAX = 16,             // so often at most.
@@ -522,6 +523,7 @@ static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_se
     /* It is one thread among the program's own: the scheduler knows better. */
     options.no_pinning = true;
     options.ring_entries = SENDER_RING_ENTRIES;
+    options.buffer_count_max = SENDER_BUFFERS_MAX;
     int code = cmds_runtime_start(&sender->runtime, &options, error);
     sender->owns_runtime = code == 0;
     sender->is_single = mine->single_thread;

@@ -40,7 +40,7 @@ enum {
     PROBE_BUFFER_SIZE = 64,
     PROBE_FILE_SIZE = 4096,
     PROBE_SECCOMP_FILTER = 2, // Of "Seccomp:" in /proc/self/status.
-    PROBE_SHARD_KIB = 116,    // Of RLIMIT_MEMLOCK, for a shard with the default options.
+    PROBE_SHARD_KIB = 116,    // Of RLIMIT_MEMLOCK, for a shard with the default options; or more.
     PROBE_STRUCT_MAX = 4096,  // Beyond it nobody has set the size.
 };
 #define PROBE_FLAGS_BASE (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
@@ -126,7 +126,8 @@ static void probe_explain_limits(int error_code, const char *release, char *text
     if (error_code == -ENOMEM) {
         snprintf(text, size,
                 "io_uring has no memory for a ring (ENOMEM): all shards of this user share "
-                "RLIMIT_MEMLOCK, %lld KiB, and each takes about %d; raise it (ulimit -l, "
+                "RLIMIT_MEMLOCK, %lld KiB, and by default each takes %d or more; raise it (ulimit "
+                "-l, "
                 "LimitMEMLOCK=, --ulimit memlock=-1) or use fewer shards; or it is the cgroup's "
                 "memory",
                 (long long)(memlock.rlim_cur / 1024), PROBE_SHARD_KIB);

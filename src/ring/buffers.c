@@ -29,8 +29,35 @@ static void *ring_map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
-        struct cmdi_ring_patience *patience, struct cmds_error *error)
+/* After -ENOMEM: at this size again, or without half of those that are small. Returns: false: neither. */
+static bool ring_may_register_again(struct cmdi_ring *ring, struct cmdi_ring_patience *patience)
+{
+    bool may_shrink = ring->buffer_count_max / 2 >= ring->small_from;
+    if (cmdi_ring_wait_for_memory(patience,
+                may_shrink ? CMDI_RING_SETUP_WAIT_FIRST_MS : CMDI_RING_SETUP_WAIT_MAX_MS)) {
+        return true;
+    }
+    ring->buffer_count_max /= may_shrink ? 2 : 1;
+    return may_shrink;
+}
+
+/* Returns: 0; -ENOMEM: not even without small ones; -errno. */
+static int ring_register_group(struct cmdi_ring *ring, struct cmdi_ring_patience *patience)
+{
+    int code = 0;
+    io_uring_buf_ring_init(ring->group);
+    do {
+        struct io_uring_buf_reg registration = {
+                .ring_addr = (uint64_t)(uintptr_t)ring->group,
+                .ring_entries = ring->buffer_count_max,
+                .bgid = CMDI_RING_BUFFER_GROUP,
+        };
+        code = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    } while (code == -ENOMEM && ring_may_register_again(ring, patience));
+    return code;
+}
+
+static void ring_set_sizes(struct cmdi_ring *ring, const struct cmdi_ring_options *options)
 {
     CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
     CMDI_ASSERT(options->large_count + options->small_count <= options->buffer_count_max);
@@ -42,23 +69,15 @@ int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_option
     ring->small_less = options->small_count > 0 ? options->buffer_size - options->small_size : 0;
     ring->buffer_count_max = options->buffer_count_max;
     ring->buffer_count_min = options->buffer_count;
-    ring->group = ring_map(ring->buffer_count_max * sizeof(struct io_uring_buf));
-    ring->buffers = ring_map(cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
-    ring->buffer_states = malloc(ring->buffer_count_max);
-    if (ring->group == NULL || ring->buffers == NULL || ring->buffer_states == NULL) {
-        return cmdi_fail(error, -ENOMEM, "no memory for %u receive buffers of %u bytes",
-                ring->buffer_count_max, ring->buffer_size);
-    }
-    io_uring_buf_ring_init(ring->group);
-    struct io_uring_buf_reg registration = {
-            .ring_addr = (uint64_t)(uintptr_t)ring->group,
-            .ring_entries = ring->buffer_count_max,
-            .bgid = CMDI_RING_BUFFER_GROUP,
-    };
-    int code = 0;
-    do {
-        code = io_uring_register_buf_ring(&ring->uring, &registration, 0);
-    } while (code == -ENOMEM && cmdi_ring_wait_for_memory(patience, CMDI_RING_SETUP_WAIT_MAX_MS));
+}
+
+int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
+        struct cmdi_ring_patience *patience, struct cmds_error *error)
+{
+    ring_set_sizes(ring, options);
+    ring->group_size = ring->buffer_count_max * sizeof(struct io_uring_buf);
+    ring->group = ring_map(ring->group_size);
+    int code = ring->group != NULL ? ring_register_group(ring, patience) : 0;
     if (code == -ENOMEM) {
         return cmdi_ring_refused(code, error);
     }
@@ -66,7 +85,13 @@ int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_option
         return cmdi_fail(error, code, "io_uring: registering %u receive buffers failed: %s",
                 ring->buffer_count_max, strerror(-code));
     }
-    ring->group_registered = true;
+    ring->group_registered = ring->group != NULL;
+    ring->buffers = ring_map(cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
+    ring->buffer_states = malloc(ring->buffer_count_max);
+    if (ring->group == NULL || ring->buffers == NULL || ring->buffer_states == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for %u receive buffers of %u bytes",
+                ring->buffer_count_max, ring->buffer_size);
+    }
     memset(ring->buffer_states, CMDI_RING_BUFFER_PARKED, ring->buffer_count_max);
     for (; ring->buffer_count < options->buffer_count; ring->buffer_count++) {
         ring_provide(ring, ring->buffer_count);
@@ -77,7 +102,7 @@ int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_option
 void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written)
 {
     if (ring->group != NULL && !written) {
-        (void)munmap(ring->group, ring->buffer_count_max * sizeof(struct io_uring_buf));
+        (void)munmap(ring->group, ring->group_size);
     }
     if (ring->buffers != NULL && !written) {
         for (uint32_t i = 0; i < ring->buffer_count_max; i++) {
@@ -128,6 +153,11 @@ void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
 uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
 {
     return ring->buffer_count;
+}
+
+uint32_t cmdi_ring_buffer_count_max(const struct cmdi_ring *ring)
+{
+    return ring->buffer_count_max;
 }
 
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)

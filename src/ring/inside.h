@@ -17,6 +17,7 @@
 
 enum {
     CMDI_RING_BUFFER_GROUP = 0,
+    CMDI_RING_SETUP_WAIT_FIRST_MS = 100, // At its full size.
     CMDI_RING_SETUP_WAIT_MAX_MS = 1000,
 };
 
@@ -33,6 +34,7 @@ struct cmdi_ring {
     uint8_t *buffers;                // One after the other by number, touched as far as used.
     uint8_t *buffer_states;          // By buffer number: enum cmdi_ring_buffer_state.
     uint32_t buffer_size, buffer_count, buffer_count_min, buffer_count_max;
+    size_t group_size;    // Bytes of `group`, which has room for as many as were asked for.
     uint32_t large_count; // Buffers numbered below it are larger by large_extra.
     uint32_t large_extra;
     uint32_t small_from; // Buffers numbered from it on are smaller by small_less.

@@ -186,6 +186,8 @@ void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer);
 /** How many the group has now, and how many of them the kernel holds. */
 uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring);
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring);
+/** How many it may have: fewer small ones than were asked for, if the kernel had no memory for those. */
+uint32_t cmdi_ring_buffer_count_max(const struct cmdi_ring *ring);
 /** The most that were not with the kernel at once, since this was last asked for. */
 uint32_t cmdi_ring_buffers_peak(struct cmdi_ring *ring);
 /** After a receive ended with -ENOBUFS: doubles the group up to its maximum. Returns: it grew. */

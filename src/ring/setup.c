@@ -15,7 +15,6 @@
 enum {
     /* How long a ring is tried for that the kernel has no memory for, and how small it may get. */
     RING_SETUP_WAIT_MS = 10,
-    RING_SETUP_WAIT_FIRST_MS = 100, // At its full size.
     RING_ENTRIES_FLOOR = 32,
 };
 
@@ -90,7 +89,7 @@ static int ring_setup_queues(struct cmdi_ring *ring, const struct cmdi_ring_opti
         }
         bool may_shrink = entries / 2 >= RING_ENTRIES_FLOOR && completions > entries;
         if (!cmdi_ring_wait_for_memory(patience,
-                    may_shrink ? RING_SETUP_WAIT_FIRST_MS : CMDI_RING_SETUP_WAIT_MAX_MS)) {
+                    may_shrink ? CMDI_RING_SETUP_WAIT_FIRST_MS : CMDI_RING_SETUP_WAIT_MAX_MS)) {
             if (!may_shrink) {
                 return code;
             }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,12 @@ _Thread_local void *cmdi_thread_owned;
 uint64_t cmdi_pid(void)
 {
     return (uint64_t)getpid();
+}
+
+uint64_t cmdi_process_memlock(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? (uint64_t)limit.rlim_cur : 0;
 }
 
 uintptr_t cmdi_thread_self(void)

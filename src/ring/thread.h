@@ -17,6 +17,8 @@ extern _Thread_local void *cmdi_thread_owned;
 uintptr_t cmdi_thread_self(void);
 /** Of this process. Thread: any. */
 uint64_t cmdi_pid(void);
+/** RLIMIT_MEMLOCK of this process, bytes, which all of its user's share; 0: unknown. Thread: any. */
+uint64_t cmdi_process_memlock(void);
 /** 1, 2, 3 and so on: each number once in the life of a process. Thread: any. */
 uint64_t cmdi_process_next_number(void);
 

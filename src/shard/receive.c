@@ -19,7 +19,11 @@ enum {
     RECEIVE_LARGE_SIZE_MAX = 128 * 1024, // ... but no larger than this.
     RECEIVE_NORMAL_MAX = 512,            // Those beyond are small...
     RECEIVE_SMALL_SIZE = 4096,           // ... which is this, a page: what is unused costs nothing.
-    RECEIVE_MEAN_OF = 64,                // So many receives are in the mean, nearly.
+    RECEIVE_COUNT_MAX = 4096,            // By default there may be so many...
+    RECEIVE_COUNT_MAX_LOCKED = 1024,     // ... where little memory may be locked so many...
+    RECEIVE_COUNT_MAX_INLINE = RECEIVE_NORMAL_MAX, // ... and of an inline runtime none are small.
+    RECEIVE_LOCKED_SIZE = 16,                      // Of one, where the kernel counts them.
+    RECEIVE_MEAN_OF = 64,                          // So many receives are in the mean, nearly.
     RECEIVE_LITTLE = RECEIVE_SMALL_SIZE / 4, // Where a buffer holds no more, small ones come...
     RECEIVE_MUCH = RECEIVE_SMALL_SIZE / 2,   // ... and go where it holds more.
 };
@@ -27,6 +31,15 @@ enum {
 static uint32_t receive_least(uint32_t one, uint32_t other)
 {
     return one < other ? one : other;
+}
+
+uint32_t cmdi_receive_count_max(bool is_inline, uint64_t lockable)
+{
+    if (is_inline) {
+        return RECEIVE_COUNT_MAX_INLINE;
+    }
+    return lockable >= RECEIVE_COUNT_MAX * RECEIVE_LOCKED_SIZE ? RECEIVE_COUNT_MAX
+                                                               : RECEIVE_COUNT_MAX_LOCKED;
 }
 
 void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max)
@@ -58,7 +71,7 @@ int cmdi_receive_init(struct cmdi_receive *receive, struct cmdi_ring *ring,
     if (ring == NULL) {
         return 0;
     }
-    receive->slice_count = options->buffer_count_max;
+    receive->slice_count = cmdi_ring_buffer_count_max(ring);
     receive->normal_count = options->buffer_count_max - options->small_count;
     receive->slices = calloc(receive->slice_count, sizeof(*receive->slices));
     return receive->slices != NULL ? 0 : -ENOMEM;

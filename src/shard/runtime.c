@@ -30,8 +30,7 @@ enum {
     RUNTIME_POOL_THREADS = 4,
     RUNTIME_POOL_QUEUE = 65536,
     RUNTIME_BUFFER_SIZE = 32768,
-    RUNTIME_BUFFERS_MAX = 1024,
-    RUNTIME_BUFFERS_MAX_INLINE = 512,
+    RUNTIME_BUFFERS_LOCK_PART = 16, // A runtime's may have this part of RLIMIT_MEMLOCK by default.
     RUNTIME_RING_ENTRIES = 512,
     RUNTIME_RING_ENTRIES_INLINE = 128,
     RUNTIME_RING_ENTRIES_MIN = 32,
@@ -166,8 +165,6 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
     mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
     cmdi_default(
-            &mine->buffer_count_max, is_inline ? RUNTIME_BUFFERS_MAX_INLINE : RUNTIME_BUFFERS_MAX);
-    cmdi_default(
             &mine->ring_entries, is_inline ? RUNTIME_RING_ENTRIES_INLINE : RUNTIME_RING_ENTRIES);
     return runtime_check_options(mine, error);
 }
@@ -181,6 +178,16 @@ static uint32_t runtime_shard_count(
     }
     uint32_t quota = (cmdi_cpu_quota_percent() + 99) / 100;
     return quota != 0 && quota < cpus->count ? quota : cpus->count;
+}
+
+/* All runtimes of a user share RLIMIT_MEMLOCK, and rings need it more than many buffers do. */
+static void runtime_default_buffers(
+        struct cmds_runtime_options *mine, const struct runtime_cpus *cpus)
+{
+    uint64_t lockable = cmdi_process_memlock() / RUNTIME_BUFFERS_LOCK_PART;
+    cmdi_default(
+            &mine->buffer_count_max, cmdi_receive_count_max(mine->shard_count == CMDS_SHARDS_INLINE,
+                                             lockable / runtime_shard_count(mine, cpus)));
 }
 
 /*
@@ -324,9 +331,9 @@ static struct cmds_runtime *runtime_new(
     return runtime;
 }
 
-/* `mine`: taken and checked. */
-static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *mine,
-        struct cmds_error *error)
+/* `mine`: taken and checked; what depends on the CPUs gets its default here. */
+static int runtime_start(
+        struct cmds_runtime **out, struct cmds_runtime_options *mine, struct cmds_error *error)
 {
     struct runtime_cpus cpus = {.named = mine->cpus != NULL};
     int code = 0;
@@ -339,6 +346,7 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     if (code < 0) {
         return code;
     }
+    runtime_default_buffers(mine, &cpus);
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
     struct cmds_runtime *runtime =
             runtime_new(mine, is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD);
@@ -390,6 +398,8 @@ int cmdi_runtime_create_stepped(struct cmds_runtime **out, struct cmds_error *er
     if (code < 0) {
         return code;
     }
+    const struct runtime_cpus cpus = {.count = 1};
+    runtime_default_buffers(&mine, &cpus); // Its options are listed, too.
     struct cmds_runtime *runtime = runtime_new(&mine, CMDI_DRIVE_STEPPED);
     if (runtime == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a test");

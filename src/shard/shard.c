@@ -548,25 +548,35 @@ uint64_t cmdi_shard_random(void)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
+/* The kernel had memory for a smaller ring alone. */
+static void shard_warn_of_less(
+        struct cmdi_shard *shard, const char *what, uint32_t count, uint32_t wanted)
+{
+    if (count < wanted) {
+        cmdi_shard_log(shard, CMDS_REASON_MEMORY, CMDS_LOG_WARN,
+                "shard %u: io_uring had memory for %s %u in place of %u: see RLIMIT_MEMLOCK "
+                "(ulimit -l, LimitMEMLOCK=)",
+                shard->index, what, count, wanted);
+    }
+}
+
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
+    const struct cmdi_ring_options *ring = &shard->options.ring;
     if (shard->options.drive == CMDI_DRIVE_STEPPED) {
         return cmdi_receive_init(&shard->receive, NULL, NULL);
     }
-    int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);
+    int code = cmdi_ring_create(&shard->ring, ring, error);
     if (code < 0) {
         return code;
     }
-    code = cmdi_receive_init(&shard->receive, shard->ring, &shard->options.ring);
+    code = cmdi_receive_init(&shard->receive, shard->ring, ring);
     if (code < 0) {
         return cmdi_fail(error, code, "no memory for shard %u", shard->index);
     }
-    if (cmdi_ring_entries(shard->ring) < shard->options.ring.entries) {
-        cmdi_shard_log(shard, CMDS_REASON_MEMORY, CMDS_LOG_WARN,
-                "shard %u: io_uring had memory for queues of %u entries in place of %u: see "
-                "RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
-                shard->index, cmdi_ring_entries(shard->ring), shard->options.ring.entries);
-    }
+    shard_warn_of_less(shard, "queues of", cmdi_ring_entries(shard->ring), ring->entries);
+    shard_warn_of_less(shard, "receive buffers,", cmdi_ring_buffer_count_max(shard->ring),
+            ring->buffer_count_max);
     return code;
 }
 

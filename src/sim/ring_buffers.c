@@ -149,6 +149,11 @@ uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
     return ring->kernel->buffers.count;
 }
 
+uint32_t cmdi_ring_buffer_count_max(const struct cmdi_ring *ring)
+{
+    return ring->kernel->buffers.count_max;
+}
+
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
 {
     const struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;

@@ -43,6 +43,11 @@ uint64_t cmdi_pid(void)
     return 1; // Nobody in a world asks the system for it.
 }
 
+uint64_t cmdi_process_memlock(void)
+{
+    return UINT64_MAX; // A ring of a world locks nothing.
+}
+
 uintptr_t cmdi_thread_self(void)
 {
     return (uintptr_t)cmdi_sim_inside();

@@ -155,7 +155,7 @@ static void test_machine_lost_enter_ends_with_a_sentence(void)
 
 enum {
     MEMLOCK = 512 * 1024,
-    SENDERS_MEMLOCK = 1024 * 1024, // Three rings of 300 KiB; what is closed comes back late.
+    SENDERS_MEMLOCK = 1024 * 1024, // Of some dozens; what is closed comes back late.
     SENDERS = 100,
 };
 
@@ -239,6 +239,39 @@ static int start_too_many(void *context)
         return CHILD_BAD + 1;
     }
     return atomic_load(&logged) > 0 ? 0 : CHILD_BAD + 2;
+}
+
+/* Many receive buffers are a luxury: whoever starts later goes without rather than not at all. */
+static int start_with_many_buffers(void *context)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    _Atomic uint32_t logged = 0;
+    (void)context;
+    if (!become_small(MEMLOCK)) {
+        return CHILD_CANNOT;
+    }
+    options.shard_count = 1;
+    options.buffer_count_max = 32768; // 512 KiB, all that there is, and the queues.
+    options.on_log = count_memlock;
+    options.log_context = &logged;
+    struct cmds_runtime *runtime = NULL;
+    if (cmds_runtime_start(&runtime, &options, &error) < 0) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        return CHILD_BAD;
+    }
+    cmds_runtime_stop(runtime);
+    return atomic_load(&logged) > 0 ? 0 : CHILD_CANNOT; // This kernel does not count buffers.
+}
+
+static void test_machine_too_many_buffers_for_memlock(void)
+{
+    int status = in_child(start_with_many_buffers, NULL);
+    if (status == CHILD_CANNOT) {
+        printf("***** buffers are not counted here: not tested ***** ");
+        return;
+    }
+    CU_ASSERT_EQUAL(status, 0);
 }
 
 static void test_machine_too_many_shards_for_memlock(void)
@@ -580,6 +613,7 @@ CU_TestInfo test_machine[] = {
         {"a lost enter ends with a sentence", test_machine_lost_enter_ends_with_a_sentence},
         {"a sender for each request", test_machine_a_sender_for_each_request},
         {"too many shards for memlock", test_machine_too_many_shards_for_memlock},
+        {"too many buffers for memlock", test_machine_too_many_buffers_for_memlock},
         {"threads are as promised", test_machine_threads_are_as_promised},
         {"no thread blocks a fault", test_machine_no_thread_blocks_a_fault},
         {"descriptors are expected", test_machine_descriptors_are_expected},

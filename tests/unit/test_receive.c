@@ -37,6 +37,10 @@ uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
 {
     return ring->count;
 }
+uint32_t cmdi_ring_buffer_count_max(const struct cmdi_ring *ring)
+{
+    return ring->count_max;
+}
 static uint32_t held_count(const struct cmdi_ring *ring)
 {
     uint32_t count = 0;
@@ -356,6 +360,17 @@ static void test_receive_plan_makes_the_first_of_many_large(void)
     }
 }
 
+/* Thousands of small ones are no reason to take locked memory from the rings of others. */
+static void test_receive_default_count_heeds_locked_memory(void)
+{
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, UINT64_MAX), 4096);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 65536), 4096);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 65535), 1024);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 0), 1024);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, UINT64_MAX), 512);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, 0), 512);
+}
+
 static void test_receive_without_a_ring_has_nothing(void)
 {
     struct cmdi_receive receive;
@@ -372,6 +387,7 @@ static CU_TestInfo test_receive[] = {
         {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
         {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
         {"plan makes the first of many large", test_receive_plan_makes_the_first_of_many_large},
+        {"default count heeds locked memory", test_receive_default_count_heeds_locked_memory},
         {"group grows once in a turn", test_receive_group_grows_once_in_a_turn},
         {"group shrinks to what is used", test_receive_group_shrinks_to_what_is_used},
         {"small ones are for little", test_receive_small_ones_are_for_little},

@@ -60,6 +60,7 @@ static void script_told(struct hall *hall)
     CU_ASSERT_TRUE(has(&told, "runtime  shard_count 1"));
     CU_ASSERT_TRUE(has(&told, "runtime  pool_thread_count 2"));
     CU_ASSERT_TRUE(has(&told, "runtime  buffer_size 32768"));
+    CU_ASSERT_TRUE(has(&told, "runtime  buffer_count_max 4096"));
     CU_ASSERT_TRUE(has(&told, "runtime  memory_size_max 1073741824"));
     CU_ASSERT_TRUE(has(&told, "runtime  cpus 0"));
     CU_ASSERT_TRUE(has(&told, "runtime  telemetry.stall_ms 100"));
