@@ -183,8 +183,8 @@ struct cmds_group_options {
     uint32_t reconnect_count_max;    // Failures in a row after which it stays down. 0: no limit.
     uint32_t resend; // Of commands that do not say: enum cmds_resend. Default CMDS_RESEND_NEVER.
     // How often the names of "dns:" are looked up, give or take a fifth. They are as well when a
-    // connection failed, but no more often than once a second. Default 30000, at least 1000;
-    // CMDS_NEVER: only then.
+    // connection failed, or when there was no memory for what a lookup found, but no more often than
+    // once a second. Default 30000, at least 1000; CMDS_NEVER: only then.
     uint32_t resolve_interval_ms;
     // Each endpoint has a circuit breaker of its own, with these options: see breaker.h. An endpoint
     // whose breaker lets nobody through is passed over, by every strategy; while that is so of all that

@@ -469,7 +469,7 @@ static void source_schedule(
 {
     uint64_t after_ms = UINT64_MAX;
     source->allowed_ms = now_ms + CMDI_DIRECTORY_SPACING_MS;
-    if (!source_knows(source)) {
+    if (!source_knows(source) || source->lacks_some) {
         uint32_t doublings = source->failures < 4 ? source->failures : 4;
         after_ms = jittered(CMDI_DIRECTORY_UNKNOWN_MAX_MS >> (4 - doublings), random);
     } else if (source->kind == CMDI_SOURCE_DNS && interval_ms != CMDS_NEVER) {
@@ -591,25 +591,41 @@ static bool source_read_address(struct cmdi_directory *directory, struct cmdi_so
 
 /* Returns: 0; -ENOMEM: not all of the answer was read. */
 static int source_read_answer(struct cmdi_directory *directory, struct cmdi_source *source,
-        const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
+        struct cmdi_roll *roll, const struct cmdi_address *addresses, uint32_t count,
+        uint64_t now_ms)
 {
-    struct cmdi_roll roll;
-    if (cmdi_roll_init(&roll, source->item_count + count) < 0) {
-        return -ENOMEM;
-    }
     for (uint32_t i = 0; i < source->item_count; i++) {
         source->items[i].is_listed = false;
-        cmdi_roll_add(&roll, source->items[i].endpoint->hash, i);
+        cmdi_roll_add(roll, source->items[i].endpoint->hash, i);
     }
     bool has_all = true;
     for (uint32_t i = 0; i < count && source->item_count < CMDI_ENDPOINTS_MAX; i++) {
-        has_all &= source_read_address(directory, source, &roll, &addresses[i], now_ms);
+        has_all &= source_read_address(directory, source, roll, &addresses[i], now_ms);
     }
-    cmdi_roll_fini(&roll);
     if (has_all) { // Else it is asked again soon, and that says nothing of those that are missing.
         source_drop(source);
     }
     return has_all ? 0 : -ENOMEM;
+}
+
+/*
+ * Of "dns:". Without room for the list nothing is read: what is in a source and in no list, nobody would look for.
+ * Returns: 0; -ENOMEM: not all of it is known.
+ */
+static int source_set_items(struct cmdi_directory *directory, struct cmdi_source *source,
+        const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms, uint32_t *news)
+{
+    struct listing listing;
+    struct cmdi_roll roll;
+    if (cmdi_roll_init(&roll, source->item_count + count) < 0 ||
+            listing_init(&listing, directory, count) < 0) {
+        cmdi_roll_fini(&roll);
+        return -ENOMEM;
+    }
+    int code = source_read_answer(directory, source, &roll, addresses, count, now_ms);
+    cmdi_roll_fini(&roll);
+    *news |= directory_list(directory, &listing);
+    return code;
 }
 
 /* Of a plain name. Returns: 0; -ENOMEM: it keeps those that it had. */
@@ -625,28 +641,23 @@ static int source_set_targets(
     return 0;
 }
 
+/* What there was no memory for is a failure, and is asked for again; what is known stays. */
 static uint32_t source_answer(struct cmdi_directory *directory, struct cmdi_source *source,
         const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
 {
-    uint32_t news = source->failures > 0 ? CMDI_NEWS_WORKS : 0;
-    struct listing listing;
-    int code = 0;
-    source->failures = 0;
-    if (source->kind == CMDI_SOURCE_NAME) {
-        code = source_set_targets(source, addresses, count);
-        news |= CMDI_NEWS_TARGETS;
-    } else {
-        code = source_read_answer(directory, source, addresses, count, now_ms);
-        if (listing_init(&listing, directory, 0) == 0) {
-            news |= directory_list(directory, &listing);
-        } else {
-            code = -ENOMEM;
-        }
-    }
+    bool is_name = source->kind == CMDI_SOURCE_NAME;
+    uint32_t news = is_name ? CMDI_NEWS_TARGETS : 0;
+    int code = is_name ? source_set_targets(source, addresses, count)
+                       : source_set_items(directory, source, addresses, count, now_ms, &news);
+    source->lacks_some = code < 0;
     if (code < 0) {
-        source->due_ms = now_ms; // What is known stays; another answer will find memory.
+        struct cmds_error error = CMDS_ERROR_INIT;
+        (void)cmdi_fail(&error, code, "resolve \"%s\": no memory for all of it", source->text);
+        return directory->has_given_up ? news : news | source_fail(directory, source, &error);
     }
-    source->has_answered |= code == 0;
+    news |= source->failures > 0 ? CMDI_NEWS_WORKS : 0;
+    source->failures = 0;
+    source->has_answered = true;
     return news;
 }
 

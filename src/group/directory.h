@@ -11,12 +11,14 @@
  *     list        all of them, each address once, in that order
  *
  * The rules for a name.
- * - A lookup that fails, or finds nothing, changes nothing.
+ * - A lookup that fails, or finds nothing, changes nothing. One that finds what there is no memory for has
+ *   failed as well: what it found is taken as far as memory goes, and no address is missing that it may just
+ *   not have read.
  * - An address that is new is in the list at once; one that is there goes when two answers in a row lack
  *   it. So answers that rotate do not cut connections.
  * - The next lookup is due `interval_ms` after the last, give or take a fifth; only of "dns:", a plain name
- *   has none. When a connection failed: at once. While no address is known: after a second, two, up to
- *   eight. Between two of one name: a second at least.
+ *   has none. When a connection failed: at once. While no address is known, or some for lack of memory:
+ *   after a second, two, up to eight. Between two of one name: a second at least.
  * - One lookup at a time. One that takes longer than CMDI_DIRECTORY_PATIENCE_MS has failed, but no other
  *   begins, and what it finds in the end is taken.
  *
@@ -67,7 +69,8 @@ struct cmdi_source {
     uint32_t failures;   // Lookups in a row.
     bool has_answered;   // Once.
     bool is_late;        // It joined others.
-    uint8_t unused[2];
+    bool lacks_some;     // For which there was no memory in its last answer.
+    uint8_t unused;
     uint64_t hash; // Of `text`.
     char *text;    // Without "dns:".
 };
