@@ -97,6 +97,27 @@ static bool open_ended_is_greedy(
     return used > most;
 }
 
+/* Its end is looked for first, from `place` on: where the last look ended. */
+static int64_t open_ended_decode_found(const struct cmds_codec *codec, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
+        void **value)
+{
+    int64_t end = codec->find_end(codec, type, in, place);
+    if (end < 0 || (uint64_t)end > in.size) {
+        return end;
+    }
+    in.size = (size_t)end;
+    return open_ended_decode(codec, type, in, in.size, arena, value);
+}
+
+/* Apart: a place is hundreds of bytes, which nobody should clear for every frame. */
+static __attribute__((noinline)) int64_t open_ended_decode_large(const struct cmds_codec *codec,
+        const struct cmds_type *type, struct cmds_bytes in, struct cmds_arena *arena, void **value)
+{
+    struct cmds_codec_place begin = {{0}};
+    return open_ended_decode_found(codec, type, in, &begin, arena, value);
+}
+
 /*
  * Further frames may lie behind the value, or a part of it may be missing, so that its size, and with
  * it the memory that it may take, is not known before it was read. It is read first with what all
@@ -108,26 +129,19 @@ int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struc
         void **value)
 {
     CMDI_ASSERT((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0);
-    struct cmds_codec_place begin = {{0}};
     bool finds = codec->struct_size >= offsetof(struct cmds_codec, try_encode) &&
                  codec->find_end != NULL;
-    if (place == NULL || !finds) {
-        int64_t used = open_ended_decode(codec, type, in, in.size, arena, value);
-        if (used >= 0 && (uint64_t)used <= in.size &&
-                open_ended_is_greedy(arena, type, (uint64_t)used)) {
-            return CMDS_E_LIMIT;
-        }
-        if (used != CMDS_E_LIMIT || !finds) {
-            return used;
-        }
-        place = &begin;
+    if (CMDI_UNLIKELY(place != NULL) && finds) {
+        return open_ended_decode_found(codec, type, in, place, arena, value);
     }
-    int64_t end = codec->find_end(codec, type, in, place);
-    if (end < 0 || (uint64_t)end > in.size) {
-        return end;
+    int64_t used = open_ended_decode(codec, type, in, in.size, arena, value);
+    if (used >= 0 && (uint64_t)used <= in.size &&
+            open_ended_is_greedy(arena, type, (uint64_t)used)) {
+        return CMDS_E_LIMIT;
     }
-    in.size = (size_t)end;
-    return open_ended_decode(codec, type, in, in.size, arena, value);
+    return CMDI_LIKELY(used != CMDS_E_LIMIT) || !finds
+                   ? used
+                   : open_ended_decode_large(codec, type, in, arena, value);
 }
 
 int64_t cmds_codec_encode(
