@@ -583,7 +583,7 @@ struct cmds_sender_options {
     const struct cmds_protocol *protocol;
     const char *connect;
     const struct cmds_codec *codec;
-    struct cmds_runtime *runtime; // NULL: one of its own, with one thread.
+    struct cmds_runtime *runtime; // NULL: one of its own, with one thread and 512 receive buffers.
     // All other options of the group; NULL: their defaults. Borrowed until open returns. A member
     // above that is not 0 goes before the same one here.
     const struct cmds_group_options *group;

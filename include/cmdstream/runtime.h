@@ -74,9 +74,9 @@ struct cmds_runtime_options {
     // first sixteenth is four times as large, up to 128 KiB each; none is, if this is 128 KiB or more.
     uint32_t buffer_size;
     // Receive buffers a shard may grow to, rounded up to a power of two. Default 4096, which with the
-    // default size are 33 MiB, but 1024, 21 MiB, where a sixteenth of RLIMIT_MEMLOCK has less than
-    // 64 KiB for each shard of this runtime: some kernels count 16 bytes of it for each buffer. Of an
-    // inline runtime 512, 19 MiB; at most 32768. Where the kernel refuses so many for the lack of it,
+    // default size are 33 MiB, but 1024, 21 MiB, where buffer_size is 4096, or a sixteenth of
+    // RLIMIT_MEMLOCK has less than 64 KiB for each shard of this runtime: some kernels count 16 bytes
+    // of it for each buffer. Of an inline runtime 512, 19 MiB; at most 32768. Where the kernel refuses so many for the lack of it,
     // a shard goes on without some or all of the small ones. It begins with 16 if the first ones are
     // that large, else with 32, gets more when it lacks one, and has fewer when it needs few: each of
     // the others gives its memory back when something has come into it and was read.
@@ -154,7 +154,8 @@ struct cmds_runtime_options {
  * Starts the shards, and returns when every shard works. If io_uring is refused (by sysctl, seccomp,
  * kernel or memlock) it fails with one sentence that names the cause and the remedy; there is no
  * fall-back to epoll. If RLIMIT_MEMLOCK allows no further ring, it tries again for up to a second,
- * because the kernel gives a closed ring's memory back a little late.
+ * because the kernel gives a closed ring's memory back a little late, with smaller queues and fewer
+ * receive buffers too: a line in the log says with how many.
  *
  * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until
  *          the return.

@@ -125,11 +125,10 @@ static void probe_explain_limits(int error_code, const char *release, char *text
     (void)getrlimit(RLIMIT_MEMLOCK, &memlock);
     if (error_code == -ENOMEM) {
         snprintf(text, size,
-                "io_uring has no memory for a ring (ENOMEM): all shards of this user share "
-                "RLIMIT_MEMLOCK, %lld KiB, and by default each takes %d or more; raise it (ulimit "
-                "-l, "
-                "LimitMEMLOCK=, --ulimit memlock=-1) or use fewer shards; or it is the cgroup's "
-                "memory",
+                "io_uring has no memory for a ring (ENOMEM): a user's shards share "
+                "RLIMIT_MEMLOCK, %lld KiB, and by default each takes %d or more; raise it "
+                "(ulimit -l, LimitMEMLOCK=, --ulimit memlock=-1) or use fewer shards; or it is the "
+                "cgroup's memory",
                 (long long)(memlock.rlim_cur / 1024), PROBE_SHARD_KIB);
     } else if (error_code == -EMFILE || error_code == -ENFILE) {
         snprintf(text, size,

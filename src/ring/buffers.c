@@ -32,12 +32,13 @@ static void *ring_map(size_t size)
 /* After -ENOMEM: at this size again, or without half of those that are small. Returns: false: neither. */
 static bool ring_may_register_again(struct cmdi_ring *ring, struct cmdi_ring_patience *patience)
 {
-    bool may_shrink = ring->buffer_count_max / 2 >= ring->small_from;
+    uint32_t half = ring->buffer_count_max / 2;
+    bool may_shrink = half >= ring->small_from && half >= ring->buffer_count_min;
     if (cmdi_ring_wait_for_memory(patience,
                 may_shrink ? CMDI_RING_SETUP_WAIT_FIRST_MS : CMDI_RING_SETUP_WAIT_MAX_MS)) {
         return true;
     }
-    ring->buffer_count_max /= may_shrink ? 2 : 1;
+    ring->buffer_count_max = may_shrink ? half : ring->buffer_count_max;
     return may_shrink;
 }
 

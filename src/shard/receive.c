@@ -33,13 +33,14 @@ static uint32_t receive_least(uint32_t one, uint32_t other)
     return one < other ? one : other;
 }
 
-uint32_t cmdi_receive_count_max(bool is_inline, uint64_t lockable)
+uint32_t cmdi_receive_count_max(bool is_inline, uint32_t size, uint64_t lockable)
 {
     if (is_inline) {
         return RECEIVE_COUNT_MAX_INLINE;
     }
-    return lockable >= RECEIVE_COUNT_MAX * RECEIVE_LOCKED_SIZE ? RECEIVE_COUNT_MAX
-                                                               : RECEIVE_COUNT_MAX_LOCKED;
+    bool has_room = lockable >= RECEIVE_COUNT_MAX * RECEIVE_LOCKED_SIZE;
+    // Without small ones all of them would be normal, and no lack of memory would make them fewer.
+    return has_room && size > RECEIVE_SMALL_SIZE ? RECEIVE_COUNT_MAX : RECEIVE_COUNT_MAX_LOCKED;
 }
 
 void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max)

@@ -53,10 +53,10 @@ struct cmdi_receive {
 };
 
 /**
- * How many buffers a shard may have by default; `lockable`: how many bytes of memory it may lock for
- * them, where the kernel counts it (16 each).
+ * How many buffers of `size` a shard may have by default; `lockable`: how many bytes of memory it may
+ * lock for them, where the kernel counts it (16 each).
  */
-uint32_t cmdi_receive_count_max(bool is_inline, uint64_t lockable);
+uint32_t cmdi_receive_count_max(bool is_inline, uint32_t size, uint64_t lockable);
 
 /**
  * What the group of a ring is to be: of buffers of `size`, at most `count_max` or the next power of two.

@@ -185,9 +185,9 @@ static void runtime_default_buffers(
         struct cmds_runtime_options *mine, const struct runtime_cpus *cpus)
 {
     uint64_t lockable = cmdi_process_memlock() / RUNTIME_BUFFERS_LOCK_PART;
-    cmdi_default(
-            &mine->buffer_count_max, cmdi_receive_count_max(mine->shard_count == CMDS_SHARDS_INLINE,
-                                             lockable / runtime_shard_count(mine, cpus)));
+    cmdi_default(&mine->buffer_count_max,
+            cmdi_receive_count_max(mine->shard_count == CMDS_SHARDS_INLINE, mine->buffer_size,
+                    lockable / runtime_shard_count(mine, cpus)));
 }
 
 /*

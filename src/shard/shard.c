@@ -548,15 +548,17 @@ uint64_t cmdi_shard_random(void)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-/* The kernel had memory for a smaller ring alone. */
-static void shard_warn_of_less(
-        struct cmdi_shard *shard, const char *what, uint32_t count, uint32_t wanted)
+/* In one line: of two for the same reason the log would drop the second. */
+static void shard_warn_of_less(struct cmdi_shard *shard)
 {
-    if (count < wanted) {
+    const struct cmdi_ring_options *wanted = &shard->options.ring;
+    uint32_t entries = cmdi_ring_entries(shard->ring);
+    uint32_t buffers = cmdi_ring_buffer_count_max(shard->ring);
+    if (entries < wanted->entries || buffers < wanted->buffer_count_max) {
         cmdi_shard_log(shard, CMDS_REASON_MEMORY, CMDS_LOG_WARN,
-                "shard %u: io_uring had memory for %s %u in place of %u: see RLIMIT_MEMLOCK "
-                "(ulimit -l, LimitMEMLOCK=)",
-                shard->index, what, count, wanted);
+                "shard %u: io_uring had memory for queues of %u entries (of %u) and %u receive "
+                "buffers (of %u): see RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
+                shard->index, entries, wanted->entries, buffers, wanted->buffer_count_max);
     }
 }
 
@@ -574,9 +576,7 @@ static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
     if (code < 0) {
         return cmdi_fail(error, code, "no memory for shard %u", shard->index);
     }
-    shard_warn_of_less(shard, "queues of", cmdi_ring_entries(shard->ring), ring->entries);
-    shard_warn_of_less(shard, "receive buffers,", cmdi_ring_buffer_count_max(shard->ring),
-            ring->buffer_count_max);
+    shard_warn_of_less(shard);
     return code;
 }
 

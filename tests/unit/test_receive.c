@@ -363,12 +363,13 @@ static void test_receive_plan_makes_the_first_of_many_large(void)
 /* Thousands of small ones are no reason to take locked memory from the rings of others. */
 static void test_receive_default_count_heeds_locked_memory(void)
 {
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, UINT64_MAX), 4096);
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 65536), 4096);
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 65535), 1024);
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 0), 1024);
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, UINT64_MAX), 512);
-    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, 0), 512);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 32768, UINT64_MAX), 4096);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 4097, 65536), 4096);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 4096, UINT64_MAX), 1024);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 32768, 65535), 1024);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(false, 32768, 0), 1024);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, 32768, UINT64_MAX), 512);
+    CU_ASSERT_EQUAL(cmdi_receive_count_max(true, 4096, 0), 512);
 }
 
 static void test_receive_without_a_ring_has_nothing(void)
