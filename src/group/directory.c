@@ -469,11 +469,13 @@ static void source_schedule(
 {
     uint64_t after_ms = UINT64_MAX;
     source->allowed_ms = now_ms + CMDI_DIRECTORY_SPACING_MS;
+    if (source_knows(source) && source->kind == CMDI_SOURCE_DNS && interval_ms != CMDS_NEVER) {
+        after_ms = jittered(interval_ms, random);
+    }
     if (!source_knows(source) || source->lacks_some) {
         uint32_t doublings = source->failures < 4 ? source->failures : 4;
-        after_ms = jittered(CMDI_DIRECTORY_UNKNOWN_MAX_MS >> (4 - doublings), random);
-    } else if (source->kind == CMDI_SOURCE_DNS && interval_ms != CMDS_NEVER) {
-        after_ms = jittered(interval_ms, random);
+        uint64_t soon_ms = jittered(CMDI_DIRECTORY_UNKNOWN_MAX_MS >> (4 - doublings), random);
+        after_ms = soon_ms < after_ms ? soon_ms : after_ms;
     }
     if (after_ms != UINT64_MAX && source->due_ms > now_ms + after_ms) {
         source->due_ms = now_ms + after_ms;
@@ -553,13 +555,13 @@ static bool source_meet(
     return false;
 }
 
-/* Counts what the answer lacked, and drops those that were missing too often. */
-static void source_drop(struct cmdi_source *source)
+/* Counts what the answer lacked, if all of it was read, and drops those that were missing too often. */
+static void source_drop(struct cmdi_source *source, bool has_all)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < source->item_count; i++) {
         struct cmdi_item item = source->items[i];
-        item.missed = item.is_listed ? 0 : item.missed + 1;
+        item.missed = item.is_listed ? 0 : item.missed + has_all;
         if (item.missed < CMDI_DIRECTORY_GONE_AFTER) {
             source->items[kept++] = item;
         } else {
@@ -569,14 +571,14 @@ static void source_drop(struct cmdi_source *source)
     source->item_count = kept;
 }
 
-/* The source has it, once it has. Returns: false: without memory it is not known. */
+/* The source has it, once it has, or has too many. Returns: false: without memory it is not known. */
 static bool source_read_address(struct cmdi_directory *directory, struct cmdi_source *source,
         struct cmdi_roll *roll, const struct cmdi_address *address, uint64_t now_ms)
 {
     char text[CMDI_ADDRESS_TEXT_MAX];
     cmdi_address_text(address, text, sizeof(text));
     uint64_t hash = cmdi_hash_text(text);
-    if (source_meet(source, roll, text, hash)) {
+    if (source_meet(source, roll, text, hash) || source->item_count == CMDI_ENDPOINTS_MAX) {
         return true;
     }
     bool is_late = source->is_late || source->has_answered;
@@ -599,12 +601,10 @@ static int source_read_answer(struct cmdi_directory *directory, struct cmdi_sour
         cmdi_roll_add(roll, source->items[i].endpoint->hash, i);
     }
     bool has_all = true;
-    for (uint32_t i = 0; i < count && source->item_count < CMDI_ENDPOINTS_MAX; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         has_all &= source_read_address(directory, source, roll, &addresses[i], now_ms);
     }
-    if (has_all) { // Else it is asked again soon, and that says nothing of those that are missing.
-        source_drop(source);
-    }
+    source_drop(source, has_all); // Else it is asked again soon.
     return has_all ? 0 : -ENOMEM;
 }
 

@@ -173,6 +173,48 @@ static void test_memory_then_no_answer(void)
     CU_ASSERT(!failed);
 }
 
+/* What was read of one counts as listed. The last allocation that can fail is that of the last address. */
+static void test_memory_credits_what_was_read(void)
+{
+    bool failed = true, stays = false;
+    for (unsigned long number = 1; failed && number < ALLOCATIONS_MAX; number++) {
+        struct cmdi_directory directory;
+        uint64_t now_ms = NOW + CMDI_DIRECTORY_SPACING_MS;
+        begin(&directory, "dns:there.example:9000");
+        (void)look_up(&directory, 1, 1, now_ms); // Without 10.0.0.1.
+        cmdi_directory_failed(&directory, directory.list[0], now_ms);
+        now_ms = cmdi_directory_due_ms(&directory);
+        scarce_fail_at(number);
+        (void)look_up(&directory, 0, HOSTS, now_ms);
+        failed = scarce_has_failed();
+        if (failed) {
+            (void)look_up(&directory, 1, 1, cmdi_directory_due_ms(&directory)); // Without it.
+            stays = strstr(directory.list[0]->text, "10.0.0.1:") != NULL;
+        }
+        cmdi_directory_fini(&directory);
+    }
+    CU_ASSERT(!failed);
+    CU_ASSERT(stays);
+}
+
+/* Who asks once a second anyway goes on so. */
+static void test_memory_makes_no_interval_longer(void)
+{
+    struct cmdi_directory directory;
+    uint64_t now_ms = NOW;
+    cmdi_directory_init(&directory, CMDI_DIRECTORY_SPACING_MS, false);
+    CU_ASSERT_FATAL(set(&directory, "dns:there.example:9000") >= 0);
+    (void)look_up(&directory, 0, 1, now_ms);
+    for (int i = 0; i < 6; i++) {
+        now_ms = cmdi_directory_due_ms(&directory);
+        scarce_fail_at(1);
+        (void)look_up(&directory, 0, HOSTS, now_ms);
+        CU_ASSERT(scarce_has_failed());
+        CU_ASSERT(cmdi_directory_due_ms(&directory) <= now_ms + CMDI_DIRECTORY_SPACING_MS * 6 / 5);
+    }
+    cmdi_directory_fini(&directory);
+}
+
 /* An answer that comes too late has failed already. */
 static void test_memory_of_a_late_answer_fails_once(void)
 {
@@ -199,6 +241,8 @@ static CU_TestInfo tests[] = {
         {"of a plain name", test_memory_of_a_plain_name},
         {"drops no address", test_memory_drops_no_address},
         {"then no answer", test_memory_then_no_answer},
+        {"credits what was read", test_memory_credits_what_was_read},
+        {"makes no interval longer", test_memory_makes_no_interval_longer},
         {"of a late answer fails once", test_memory_of_a_late_answer_fails_once},
         {"of an address", test_memory_of_a_fixed_address},
         CU_TEST_INFO_NULL,
