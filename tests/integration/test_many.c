@@ -88,10 +88,12 @@ static void burst(struct world *world, struct raw *raws, uint32_t count, const s
     atomic_store(&may_go, false);
     CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, hold_shard, NULL) == 0);
     WORLD_UNTIL(world, atomic_load(&holds));
+    bool all = true;
     for (uint32_t i = 0; i < count; i++) {
-        CU_ASSERT_FATAL(raw_write(&raws[i], talk->bytes, talk->size));
+        all &= raw_write(&raws[i], talk->bytes, talk->size);
     }
     atomic_store(&may_go, true);
+    CU_ASSERT_FATAL(all);
     for (uint32_t i = 0; i < count; i++) {
         struct raw_frame frame;
         CU_ASSERT_FATAL(raw_read(&raws[i], &frame) == RAW_FRAME);
@@ -136,7 +138,12 @@ static void test_many_small_commands_find_buffers(void)
         CU_ASSERT_FATAL(world_connect(&world, &raws[i]));
     }
 
-    burst_until_none_lacks(&world, raws, count, &little);
+    bool is_short = world_logged(&world, "receive buffers (of") > 0;
+    if (is_short) {
+        printf("***** not tested: RLIMIT_MEMLOCK has no room for small buffers ***** ");
+    } else {
+        burst_until_none_lacks(&world, raws, count, &little);
+    }
     for (uint32_t round = 0; round < 5; round++) {
         burst(&world, raws, TALKERS, &much);
         burst(&world, raws, count, &little);
@@ -144,7 +151,9 @@ static void test_many_small_commands_find_buffers(void)
     for (uint32_t round = 0; round < 20; round++) {
         burst(&world, raws, TALKERS, &much);
     }
-    burst_until_none_lacks(&world, raws, count, &little);
+    if (!is_short) {
+        burst_until_none_lacks(&world, raws, count, &little);
+    }
     CU_ASSERT_EQUAL(world_stats(&world).proto_errors, 0);
 
     for (uint32_t i = 0; i < count; i++) {
