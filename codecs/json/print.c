@@ -17,14 +17,12 @@
 #include "common/short.h"
 #include "common/utf8.h"
 #include "json/run.h"
+#include "json/window.h"
 
 enum {
     BLOCK = sizeof(cmdi_block),
     ESCAPE_ROOM = 8, // Of the longest one, and what is stored with it.
     STREAK = CMDI_JSON_RUN / BLOCK,
-    WINDOW = 64,
-    // So much of the text may be read for one, and of the output written: a copy may begin with its last byte.
-    WINDOW_ROOM = WINDOW + WINDOW / 2,
     SHY = 8, // Escapes without a window, after one that ended at what is no ASCII.
 };
 
@@ -199,33 +197,16 @@ CMDI_BLOCK_INLINED_ unsigned copy_plain(uint8_t *out, const uint8_t *at)
     return cmdi_block_first(specials(block));
 }
 
-/* Which of the next bytes do not stand for themselves, or not always, and which are no ASCII. */
-struct window {
-    uint64_t specials, wide;
-};
-
-CMDI_BLOCK_INLINED_ struct window window_of_block(const uint8_t *at)
+/* What does not stand for itself, or not always; and what is no ASCII. */
+CMDI_BLOCK_INLINED_ struct cmdi_json_window window_of_block(const uint8_t *at)
 {
     cmdi_block block = cmdi_block_load(at);
-    return (struct window){cmdi_block_bits(specials(block)), cmdi_block_bits(block)};
+    return (struct cmdi_json_window){cmdi_block_bits(specials(block)), cmdi_block_bits(block)};
 }
 
-CMDI_BLOCK_INLINED_ struct window window_at(const uint8_t *at)
-{
-    struct window first = window_of_block(at), second = window_of_block(at + 16);
-    struct window third = window_of_block(at + 32), fourth = window_of_block(at + 48);
-    return (struct window){
-            first.specials | second.specials << 16 | third.specials << 32 | fourth.specials << 48,
-            first.wide | second.wide << 16 | third.wide << 32 | fourth.wide << 48};
-}
-
-/* Of a window; more than `size` bytes are copied, half a window behind it at most. */
 CMDI_BLOCK_INLINED_ uint8_t *window_copy(uint8_t *out, const uint8_t *at, size_t size)
 {
-    memcpy(out, at, WINDOW / 2);
-    if (CMDI_UNLIKELY(size > WINDOW / 2)) {
-        memcpy(out + WINDOW / 2, at + WINDOW / 2, WINDOW / 2);
-    }
+    cmdi_json_window_copy(out, at, size, CMDI_JSON_WINDOW);
     return out + size;
 }
 
@@ -236,11 +217,12 @@ CMDI_BLOCK_INLINED_ uint8_t *window_copy(uint8_t *out, const uint8_t *at, size_t
 static uint8_t *write_windows(uint8_t *out, const uint8_t **at, const uint8_t *end)
 {
     bool goes_on = true;
-    while (goes_on && end - *at >= WINDOW_ROOM) {
-        struct window window = window_at(*at);
-        size_t size = window.wide != 0 ? (size_t)__builtin_ctzll(window.wide) : WINDOW;
-        uint64_t left = window.specials & ((window.wide & (0 - window.wide)) - 1);
-        goes_on = window.wide == 0 && left != 0;
+    while (goes_on && end - *at >= CMDI_JSON_WINDOW_ROOM) {
+        struct cmdi_json_window window = cmdi_json_window_join(window_of_block(*at),
+                window_of_block(*at + 16), window_of_block(*at + 32), window_of_block(*at + 48));
+        size_t size = window.odd != 0 ? (size_t)__builtin_ctzll(window.odd) : CMDI_JSON_WINDOW;
+        uint64_t left = window.escapes & ((window.odd & (0 - window.odd)) - 1);
+        goes_on = window.odd == 0 && left != 0;
         const uint8_t *from = *at;
         for (; left != 0; left &= left - 1) {
             const uint8_t *stop = *at + __builtin_ctzll(left);
@@ -283,7 +265,7 @@ static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
             out = write_special(out, &at, end);
             continue;
         }
-        if (plain < BLOCK && shy == 0 && end - at >= WINDOW_ROOM) {
+        if (plain < BLOCK && shy == 0 && end - at >= CMDI_JSON_WINDOW_ROOM) {
             out = write_windows(out, &at, end);
             shy = *at >= 0x80 ? SHY : 0; // There is more: a window leaves some of its room.
             continue;

@@ -9,6 +9,7 @@
 #include "json/scan.h"
 
 #include "common/utf8.h"
+#include "json/window.h"
 
 /* --- Numbers ---------------------------------------------------------------------------------- */
 
@@ -195,45 +196,24 @@ static int walk_escape(struct walk *walk)
 }
 
 enum {
-    WINDOW = 64,
-    // So much of the input may be read for one, and of the output written: a copy may begin with its last byte.
-    WINDOW_ROOM = WINDOW + WINDOW / 2,
     BLOCK_ROOM = 2 * CMDI_JSON_BLOCK,
 };
 
-/* Which of the next bytes are backslashes, and which are odd: a quote, a control character, no ASCII. */
-struct window {
-    uint64_t slashes, odd;
-};
-
-CMDI_BLOCK_INLINED_ struct window window_of_block(const uint8_t *at)
+/* Backslashes; and a quote, a control character, no ASCII. */
+CMDI_BLOCK_INLINED_ struct cmdi_json_window window_of_block(const uint8_t *at)
 {
     cmdi_block block = cmdi_block_load(at);
     cmdi_block odd = cmdi_block_unprintable(block) | (cmdi_block)(block == '"');
-    return (struct window){cmdi_block_bits((cmdi_block)(block == '\\')), cmdi_block_bits(odd)};
+    return (struct cmdi_json_window){
+            cmdi_block_bits((cmdi_block)(block == '\\')), cmdi_block_bits(odd)};
 }
 
-CMDI_BLOCK_INLINED_ struct window window_at(const uint8_t *at, size_t width)
+CMDI_BLOCK_INLINED_ struct cmdi_json_window window_at(const uint8_t *at, size_t width)
 {
-    struct window first = window_of_block(at);
-    if (width == CMDI_JSON_BLOCK) {
-        return first;
-    }
-    struct window second = window_of_block(at + 16);
-    struct window third = window_of_block(at + 32), fourth = window_of_block(at + 48);
-    return (struct window){
-            first.slashes | second.slashes << 16 | third.slashes << 32 | fourth.slashes << 48,
-            first.odd | second.odd << 16 | third.odd << 32 | fourth.odd << 48};
-}
-
-/* Of a window; more than `size` bytes are copied, half a window behind it at most. */
-CMDI_BLOCK_INLINED_ void window_copy(uint8_t *out, const uint8_t *at, size_t size, size_t width)
-{
-    const size_t half = width > CMDI_JSON_BLOCK ? width / 2 : width;
-    memcpy(out, at, half);
-    if (CMDI_UNLIKELY(size > half)) {
-        memcpy(out + half, at + half, half);
-    }
+    struct cmdi_json_window first = window_of_block(at);
+    return width == CMDI_JSON_BLOCK ? first
+                                    : cmdi_json_window_join(first, window_of_block(at + 16),
+                                              window_of_block(at + 32), window_of_block(at + 48));
 }
 
 /*
@@ -255,10 +235,10 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
 {
     const uint8_t *const at = walk->at;
     uint8_t *out = walk->out != NULL ? walk->out + walk->size : NULL;
-    struct window window = window_at(at, width);
+    struct cmdi_json_window window = window_at(at, width);
     size_t from = 0, stop;
     for (;;) {
-        uint64_t special = window.slashes | window.odd;
+        uint64_t special = window.escapes | window.odd;
         stop = special != 0 ? (size_t)__builtin_ctzll(special) : width;
         if (stop == width || (window.odd >> stop & 1) != 0) {
             break;
@@ -270,20 +250,20 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
             break;
         }
         if (out != NULL) {
-            window_copy(out, at + from, stop - from, width);
+            cmdi_json_window_copy(out, at + from, stop - from, width);
             out += stop - from;
             *out++ = (uint8_t)value;
         }
         walk->size += stop - from + 1;
         walk->changed = true;
         from = stop + used;
-        uint64_t left = from < WINDOW ? UINT64_MAX << from : 0;
-        window.slashes &= left;
+        uint64_t left = from < CMDI_JSON_WINDOW ? UINT64_MAX << from : 0;
+        window.escapes &= left;
         window.odd &= left;
     }
     if (stop > from) {
         if (out != NULL) {
-            window_copy(out, at + from, stop - from, width);
+            cmdi_json_window_copy(out, at + from, stop - from, width);
         }
         walk->size += stop - from;
     }
@@ -295,9 +275,9 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
 static void walk_windows(struct walk *walk)
 {
     bool goes_on = true;
-    while (goes_on && walk->end - walk->at >= WINDOW_ROOM &&
-            walk->room - walk->size >= WINDOW_ROOM) {
-        goes_on = walk_window(walk, WINDOW);
+    while (goes_on && walk->end - walk->at >= CMDI_JSON_WINDOW_ROOM &&
+            walk->room - walk->size >= CMDI_JSON_WINDOW_ROOM) {
+        goes_on = walk_window(walk, CMDI_JSON_WINDOW);
     }
     while (goes_on && walk->end - walk->at >= BLOCK_ROOM && walk->room - walk->size >= BLOCK_ROOM) {
         goes_on = walk_window(walk, CMDI_JSON_BLOCK);
