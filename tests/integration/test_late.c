@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "support/answers.h"
+#include "support/hold.h"
 #include "support/world.h"
 
 enum {
@@ -15,16 +16,11 @@ enum {
     HELD_MS = LIMIT_MS + 500,
 };
 
-static _Atomic bool holds, may_go;
-
 /* Holds its shard up until the test says so. */
 static int exec_hold(struct cmds_call *call, const struct run *run)
 {
     (void)run;
-    atomic_store(&holds, true);
-    while (!atomic_load(&may_go)) {
-        raw_pause(NULL);
-    }
+    hold_here(NULL);
     return world_send_item(call, 1, true);
 }
 
@@ -34,7 +30,7 @@ static void hold_for(uint64_t ms)
     while (raw_now_ms() < until_ms) {
         raw_pause(NULL);
     }
-    atomic_store(&may_go, true);
+    hold_end();
 }
 
 static void more_descriptors(void)
@@ -53,8 +49,7 @@ static void check_held_server(
     static struct raw peers[PEERS];
     struct raw holder;
     struct run run = {0};
-    atomic_store(&holds, false);
-    atomic_store(&may_go, false);
+    hold_begin();
     more_descriptors();
     world->runtime_options.shard_count = 1;
     world->exec = exec_hold;
@@ -68,7 +63,7 @@ static void check_held_server(
     }
     WORLD_UNTIL(world, world_stats(world).recv_bytes == received + PEERS * strlen(before) / 2);
     CU_ASSERT_FATAL(world_connect(world, &holder) && raw_send(&holder, 1, run_message(&run)));
-    WORLD_UNTIL(world, atomic_load(&holds));
+    WORLD_UNTIL(world, hold_is_on());
     for (int i = 0; i < PEERS; i++) {
         CU_ASSERT_FATAL(raw_write_hex(&peers[i], meanwhile));
     }
@@ -121,15 +116,6 @@ static void test_late_inline_runtime_that_was_not_turned(void)
 
 /* --- A client that is held up by a callback --------------------------------------------------- */
 
-static void hold_shard(void *context)
-{
-    (void)context;
-    atomic_store(&holds, true);
-    while (!atomic_load(&may_go)) {
-        raw_pause(NULL);
-    }
-}
-
 static void answer_later(struct cmds_call *call)
 {
     (void)world_send_item(call, 7, true);
@@ -165,15 +151,14 @@ static void test_late_client_finds_its_answers_and_its_server(void)
     CU_ASSERT_FATAL(cmds_runtime_start(&runtime, &runtime_options, NULL) == 0);
     CU_ASSERT_FATAL(cmds_group_open(&group, runtime, &options, NULL) == 0);
     CU_ASSERT_FATAL(cmds_group_wait(group, RAW_GUARD_MS, NULL) == 0);
-    atomic_store(&holds, false);
-    atomic_store(&may_go, false);
+    hold_begin();
 
     for (int i = 0; i < 500; i++) { // More than a turn's budget of frames.
         CU_ASSERT_EQUAL(cmds_group_send(group, run_message(&run), &how, answers_take, answers), 0);
     }
     WORLD_UNTIL(&world, atomic_load(&world.executed) == 500);
-    CU_ASSERT_FATAL(cmds_runtime_post(runtime, 0, hold_shard, NULL) == 0);
-    WORLD_UNTIL(&world, atomic_load(&holds) && world_stats(&world).results_sent >= 500);
+    CU_ASSERT_FATAL(cmds_runtime_post(runtime, 0, hold_here, NULL) == 0);
+    WORLD_UNTIL(&world, hold_is_on() && world_stats(&world).results_sent >= 500);
     hold_for(2500);
 
     WORLD_UNTIL(&world, atomic_load(&answers->last_count) == 500);

@@ -4,6 +4,7 @@
  * run out, an accept that is lost in a burst, shards that are loaded unevenly.
  */
 
+#include "support/hold.h"
 #include "support/world.h"
 
 enum {
@@ -50,17 +51,6 @@ static void test_many_connections_each_are_served(void)
 
 /* --- Small buffers ---------------------------------------------------------------------------- */
 
-static _Atomic bool holds, may_go;
-
-static void hold_shard(void *context)
-{
-    (void)context;
-    atomic_store(&holds, true);
-    while (!atomic_load(&may_go)) {
-        raw_pause(NULL);
-    }
-}
-
 /* A frame, and its answer, which is the same but for the header. */
 struct talk {
     size_t size, body_size;
@@ -84,15 +74,14 @@ static void talk_init(struct talk *talk, size_t text_size)
 /* All say it while the only shard is held up, so that all of it waits when it goes on. */
 static void burst(struct world *world, struct raw *raws, uint32_t count, const struct talk *talk)
 {
-    atomic_store(&holds, false);
-    atomic_store(&may_go, false);
-    CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, hold_shard, NULL) == 0);
-    WORLD_UNTIL(world, atomic_load(&holds));
+    hold_begin();
+    CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, hold_here, NULL) == 0);
+    WORLD_UNTIL(world, hold_is_on());
     bool all = true;
     for (uint32_t i = 0; i < count; i++) {
         all &= raw_write(&raws[i], talk->bytes, talk->size);
     }
-    atomic_store(&may_go, true);
+    hold_end();
     CU_ASSERT_FATAL(all);
     for (uint32_t i = 0; i < count; i++) {
         struct raw_frame frame;
