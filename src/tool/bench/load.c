@@ -56,7 +56,10 @@ void cmdi_bench_worker_error(struct bench_worker *worker, int code, const char *
 
 /* --- Commands and their answers --------------------------------------------------------------- */
 
-bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
+/* Inline, as what follows: what the bench does for each command is no part of what it measures. */
+#define LOAD_INLINED static inline __attribute__((always_inline))
+
+LOAD_INLINED bool load_take(struct bench_lane *lane, const struct cmds_result *result)
 {
     struct bench_worker *worker = lane->worker;
     if (!worker->plan->subject->is_right(lane, result)) {
@@ -69,7 +72,7 @@ bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *res
     return result->last;
 }
 
-void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now)
+LOAD_INLINED void load_end(struct bench_lane *lane, uint64_t now)
 {
     struct bench_worker *worker = lane->worker;
     const struct bench_plan *plan = worker->plan;
@@ -80,6 +83,16 @@ void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now)
         cmdi_histogram_record(lane->light ? &worker->light : &worker->latency,
                 now > lane->began ? now - lane->began : 0);
     }
+}
+
+bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
+{
+    return load_take(lane, result);
+}
+
+void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now)
+{
+    load_end(lane, now);
 }
 
 /* --- Lanes ------------------------------------------------------------------------------------ */
@@ -100,7 +113,7 @@ static bool load_pass(struct bench_lane *lane)
 {
     struct bench_worker *worker = lane->worker;
     uint64_t now = tool_clock_ticks(&worker->plan->clock);
-    cmdi_bench_lane_end(lane, now);
+    load_end(lane, now);
     lane->began = now;
     if (worker->plan->due_interval > 0) {
         worker->live--;
@@ -116,14 +129,14 @@ static bool load_pass(struct bench_lane *lane)
 }
 
 /* Returns: 0; -ENOBUFS; negative. */
-static int load_try(struct bench_lane *lane)
+LOAD_INLINED int load_try(struct bench_lane *lane)
 {
     union bench_value value;
     struct cmds_message message = lane->worker->plan->subject->message(lane, &value);
     return cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
 }
 
-static void load_send(struct bench_lane *lane, uint64_t began)
+LOAD_INLINED void load_send(struct bench_lane *lane, uint64_t began)
 {
     bool one_way = lane->worker->plan->type->one_way != 0;
     lane->began = began;
@@ -144,7 +157,7 @@ static void load_send(struct bench_lane *lane, uint64_t began)
 }
 
 /* After its command is over: the next one, if there is one. */
-static void load_go_on(struct bench_lane *lane, uint64_t now)
+LOAD_INLINED void load_go_on(struct bench_lane *lane, uint64_t now)
 {
     struct bench_worker *worker = lane->worker;
     const struct bench_plan *plan = worker->plan;
@@ -173,9 +186,9 @@ static void load_on_result(void *context, const struct cmds_result *result)
         }
         return;
     }
-    if (cmdi_bench_lane_take(lane, result)) {
+    if (load_take(lane, result)) {
         uint64_t now = tool_clock_ticks(&lane->worker->plan->clock);
-        cmdi_bench_lane_end(lane, now);
+        load_end(lane, now);
         load_go_on(lane, now);
     }
 }

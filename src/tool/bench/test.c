@@ -194,7 +194,7 @@ static uint64_t test_random(struct bench_worker *worker)
     return x * UINT64_C(2685821657736338717);
 }
 
-static void test_next_text(struct bench_lane *lane)
+static inline void test_next_text(struct bench_lane *lane)
 {
     struct bench_worker *worker = lane->worker;
     const struct bench_plan *plan = worker->plan;
