@@ -20,8 +20,3 @@ void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
     cmdi_pool_fini(&client_shard->pool);
     cmdi_arena_fini(&client_shard->arena);
 }
-
-uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
-{
-    return cmdi_shard_clock_ms(client_shard->shard);
-}

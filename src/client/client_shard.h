@@ -115,7 +115,10 @@ void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_
 /** All its clients are closed. */
 void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard);
 /** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
-uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard);
+static inline uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
+{
+    return cmdi_shard_clock_ms(client_shard->shard);
+}
 /*
  * `pending` has one writer, the shard, so an addition needs no locked instruction; release, so that
  * whoever sees 0 sees what the callbacks did.

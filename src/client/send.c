@@ -8,10 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/usdt.h"
-#include "client/count.h"
-#include "client/entry.h"
-#include "conn/direct.h"
+#include "client/straight.h"
 
 /* The connection is not up, or others wait already. */
 static int client_send_later(struct cmdi_client *client, const struct cmdi_command *command)
@@ -55,22 +52,11 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     return 0;
 }
 
-/* It is behind the output, with the client's last sequence. */
-static inline void client_sent(struct cmdi_client *client, const struct cmdi_command *command,
-        size_t size, size_t body_size)
-{
-    (void)body_size; // For whoever traces.
-    cmdi_conn_commit(&client->conn, size);
-    CMDI_PROBE4(send, client->number, client->sequence, command->type->number, body_size);
-    CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client->client_shard, command->place, size);
-}
-
-/* The same of one that is one-way, which ends with it. */
+/* One that is one-way is behind the output, and ends with it. */
 static void client_sent_one_way(struct cmdi_client *client, const struct cmdi_command *command,
         size_t size, size_t body_size)
 {
-    client_sent(client, command, size, body_size);
+    cmdi_client_sent(client, command->type, command->place, size, body_size);
     cmdi_client_count_end_at(client->client_shard, command->place, 0, command->begun_ns);
 }
 
@@ -110,45 +96,45 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
     if (CMDI_LIKELY(command->on_result != NULL)) {
-        client_sent(client, command, (size_t)(end - out), command->body_size);
+        cmdi_client_sent(
+                client, command->type, command->place, (size_t)(end - out), command->body_size);
     } else {
         client_sent_one_way(client, command, (size_t)(end - out), command->body_size);
     }
     return 0;
 }
 
+/* As cmdi_client_send_straight(), of one without an answer. */
+static bool client_send_one_way(
+        struct cmdi_client *client, const struct cmdi_command *command, size_t *body_size)
+{
+    if (!cmdi_client_goes_straight(client)) {
+        return false;
+    }
+    uint64_t sequence = client->sequence + 1;
+    size_t size =
+            cmdi_conn_write_direct(&client->conn, sequence, client->client_shard->config->codec,
+                    (struct cmds_message){command->type, command->value}, body_size);
+    if (size == 0) {
+        return false;
+    }
+    client->sequence = client->sequence_sent = sequence;
+    client_sent_one_way(client, command, size, *body_size);
+    return true;
+}
+
 bool cmdi_client_send_direct(
         struct cmdi_client *client, const struct cmdi_command *command, size_t *body_size)
 {
-    struct cmdi_client_shard *client_shard = client->client_shard;
-    bool answered = command->on_result != NULL;
+    const struct cmdi_straight straight = {.message = {command->type, command->value},
+            .place = command->place,
+            .on_result = command->on_result,
+            .context = command->context,
+            .deadline_ms = command->deadline_ms,
+            .begun_ns = command->begun_ns};
     CMDI_ASSERT_SLOW(command->value != NULL && command->extra == NULL);
-    if (CMDI_UNLIKELY(!cmdi_client_is_up(client) || cmdi_queue_size(&client->backlog) > 0 ||
-                      !cmdi_client_in_window(client, answered) || client->conn.lacks > 0)) {
-        return false;
-    }
-    struct cmds_message message = {command->type, command->value};
-    uint64_t sequence = client->sequence + 1;
-    size_t size = cmdi_conn_write_direct(
-            &client->conn, sequence, client_shard->config->codec, message, body_size);
-    if (CMDI_UNLIKELY(size == 0)) {
-        return false;
-    }
-    if (CMDI_UNLIKELY(!answered)) {
-        client->sequence = client->sequence_sent = sequence;
-        client_sent_one_way(client, command, size, *body_size);
-        return true;
-    }
-    struct cmdi_pending *entry = cmdi_client_register(
-            client, command->on_result, command->context, command->deadline_ms, NULL);
-    if (CMDI_UNLIKELY(entry == NULL)) {
-        return false;
-    }
-    cmdi_client_count_begin(client_shard, entry, command->place, command->begun_ns);
-    cmdi_client_shard_count(client_shard);
-    client->sequence = client->sequence_sent = sequence;
-    client_sent(client, command, size, *body_size);
-    return true;
+    return command->on_result != NULL ? cmdi_client_send_straight(client, straight, body_size)
+                                      : client_send_one_way(client, command, body_size);
 }
 
 int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record)

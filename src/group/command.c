@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmds_group_send: what a command passes before it is queued, each only if somebody asked for it.
+ * What a command passes before it is queued, each only if somebody asked for it.
  *
  *     the options of the send --> breaker, hooks --> its bytes are kept --> a ticket --> send.c
  *
@@ -239,13 +239,6 @@ static __attribute__((noinline)) int group_send_untraced(struct cmds_group *grou
     return group_send_traced(group, group_shard, message, how, end);
 }
 
-/* It is known that no trace begins here now. */
-static inline bool group_is_spent(const struct cmdi_group_shard *group_shard)
-{
-    const struct cmdi_shard *shard = group_shard != NULL ? group_shard->client_shard.shard : NULL;
-    return shard != NULL && cmdi_spans_are_spent(shard->spans, shard->now_ms);
-}
-
 /* Inside the group: on a shard of it, or entered. */
 __attribute__((always_inline)) static inline int group_send_inside(struct cmds_group *group,
         struct cmdi_group_shard *group_shard, struct cmds_message message,
@@ -259,7 +252,8 @@ __attribute__((always_inline)) static inline int group_send_inside(struct cmds_g
     if (CMDI_UNLIKELY(mine.trace != NULL)) {
         return group_send_traced(group, group_shard, message, &mine, end);
     }
-    return CMDI_LIKELY(!group->tracker.is_traced || group_is_spent(group_shard))
+    return CMDI_LIKELY(!group->tracker.is_traced ||
+                       (group_shard != NULL && cmdi_group_shard_is_spent(group_shard)))
                    ? group_send_taken(group, group_shard, message, NULL, &mine, NULL, end)
                    : group_send_untraced(group, group_shard, message, &mine, end);
 }
@@ -291,13 +285,6 @@ int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
         return group_send_inside(group, group_shard, message, how, end);
     }
     return group_send_entered(group, message, how, end);
-}
-
-int cmds_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
-{
-    const struct cmdi_send_end end = {.on_result = on_result, .context = context};
-    return cmdi_group_send(group, message, how, &end);
 }
 
 /* --- Pauses --------------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@
  * endpoints, health, breaker, strategies, dispatch, hooks, options, stock, guard (breakers of endpoints),
  * track (what hooks and breaker keep of a command), send (a command finds its connection), stats, connection, endpoint (what a program
  * sees of one), wait, attempt (a command waits for room), resend (one is sent again), command (what the
- * program sends), courier, forward, group_shard, group, sender, stream.
+ * program sends), straight (most of it), courier, forward, group_shard, group, sender, stream.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H

@@ -76,18 +76,9 @@ void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what)
     }
 }
 
-struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
+struct cmdi_group_shard *cmdi_group_here_inline(const struct cmds_group *group)
 {
-    struct cmds_runtime *runtime = group->runtime;
-    const struct cmdi_shard *shard = cmdi_shard_current();
-    if (CMDI_LIKELY(shard != NULL)) {
-        /* By address: other threads may be here without holding the runtime. */
-        return shard->options.runtime == runtime ? group->shards[shard->index] : NULL;
-    }
-    if (CMDI_LIKELY(group->has_threads) || !cmdi_runtime_is_turner(runtime)) {
-        return NULL;
-    }
-    return group->shards[0]; // Between two turns its thread is the shard all the same.
+    return cmdi_runtime_is_turner(group->runtime) ? group->shards[0] : NULL;
 }
 
 uint64_t cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard)

@@ -46,11 +46,21 @@ void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudg
 /** All of them. Thread: as that. */
 void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what);
 
+/** As cmdi_group_here(), of an inline runtime between two turns: its thread is the shard all the same. */
+struct cmdi_group_shard *cmdi_group_here_inline(const struct cmds_group *group);
 /**
  * The group shard of the shard that runs the caller; an inline runtime: of its thread. Returns:
  * NULL on all other threads.
  */
-struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group);
+static inline struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
+{
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    if (CMDI_LIKELY(shard != NULL)) {
+        /* By address: other threads may be here without holding the runtime. */
+        return shard->options.runtime == group->runtime ? group->shards[shard->index] : NULL;
+    }
+    return CMDI_LIKELY(group->has_threads) ? NULL : cmdi_group_here_inline(group);
+}
 /**
  * Its commands that have not ended. Of several shards a sum may miss one that goes from one to another:
  * group->moves tells. Thread: any that has entered the group.

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "client/inbox.h"
-#include "client/send.h"
+#include "client/straight.h"
 #include "codec/which.h"
 #include "group/health.h"
 #include "group/ref.h"
@@ -52,13 +52,6 @@ static bool group_list_takes(const void *source, uint32_t index)
     return cmdi_dispatch_list_takes(list, list->clients[index]);
 }
 
-/* As a rule all are up, and none is passed over: then no state is read. */
-static inline bool group_shard_all_take(const struct cmdi_group_shard *group_shard)
-{
-    return CMDI_LIKELY(group_shard->all_up) &&
-           CMDI_LIKELY(!cmdi_group_is_watched(group_shard->group));
-}
-
 static bool group_takes_always(const void *source, uint32_t index)
 {
     (void)source;
@@ -78,7 +71,7 @@ static uint32_t group_shard_ask(struct cmdi_group_shard *group_shard, uint64_t k
 
 static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
 {
-    if (CMDI_LIKELY(group_shard->takes_turns) && group_shard_all_take(group_shard)) {
+    if (CMDI_LIKELY(group_shard->takes_turns) && cmdi_group_shard_all_take(group_shard)) {
         return cmdi_round_robin_pick(
                 &group_shard->turn, group_shard->client_count, group_takes_always, NULL);
     }
@@ -311,7 +304,7 @@ __attribute__((always_inline)) static inline int group_shard_send(
         struct cmdi_client **client)
 {
     uint32_t count = group_shard->client_count;
-    if (CMDI_UNLIKELY(!group_shard_all_take(group_shard))) {
+    if (CMDI_UNLIKELY(!cmdi_group_shard_all_take(group_shard))) {
         return group_shard_send_to_some(group_shard, command, key, client);
     }
     uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
@@ -477,7 +470,7 @@ static inline int group_shard_send_unmeasured(struct cmdi_group_shard *group_sha
     struct cmdi_client *client = NULL;
     uint32_t count = group_shard->client_count, index = 0;
     size_t body_size = 0;
-    bool all_take = group_shard_all_take(group_shard);
+    bool all_take = cmdi_group_shard_all_take(group_shard);
     if (CMDI_LIKELY(is_first && all_take)) {
         index = count > 1 ? group_shard_pick(group_shard, key) : 0;
         if (CMDI_LIKELY(cmdi_client_send_direct(group_shard->list[index], command, &body_size))) {
@@ -510,6 +503,27 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
         code = group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     return CMDI_LIKELY(code == 0) ? 0 : group_refused_here(group_shard, command, how, code);
+}
+
+int cmdi_group_send_less_straight(struct cmdi_group_shard *group_shard,
+        const struct cmdi_straight *straight, const struct cmds_send_options *how, uint32_t index)
+{
+    const struct cmds_group *group = group_shard->group;
+    struct cmds_send_options mine = *how; // Others may be asked.
+    struct cmdi_client *client = NULL;
+    struct cmdi_command command = {.type = straight->message.type,
+            .place = straight->place,
+            .value = straight->message.value,
+            .on_result = straight->on_result,
+            .context = straight->context,
+            .deadline_ms = straight->deadline_ms};
+    mine.deadline_ms = mine.deadline_ms != 0 ? mine.deadline_ms : group->options.deadline_ms;
+    int code = cmdi_group_measure_named(group, &command);
+    if (code < 0) {
+        return code;
+    }
+    code = group_shard_send_at(group_shard, &command, index, &client);
+    return code == 0 ? 0 : group_refused_here(group_shard, &command, &mine, code);
 }
 
 /* Those that refused it are to tell. Returns: -ENOBUFS; CMDS_E_NOT_CONNECTED: they have gone. */

@@ -3,7 +3,9 @@
 #ifndef CMDI_GROUP_SEND_H
 #define CMDI_GROUP_SEND_H
 
+#include "client/straight.h"
 #include "group/group_shard.h"
+#include "group/health.h"
 
 /** When a command that is sent now is too late. */
 static inline uint64_t cmdi_group_deadline(uint64_t now_ms, uint32_t deadline_ms)
@@ -17,6 +19,19 @@ static inline uint64_t cmdi_group_deadline(uint64_t now_ms, uint32_t deadline_ms
  */
 int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_command *command, const struct cmds_send_options *how);
+
+/** As a rule all are up, and none is passed over: then no state is read. Thread: its shard. */
+static inline bool cmdi_group_shard_all_take(const struct cmdi_group_shard *group_shard)
+{
+    return CMDI_LIKELY(group_shard->all_up) &&
+           CMDI_LIKELY(!cmdi_group_is_watched(group_shard->group));
+}
+/**
+ * The connection whose turn it is, `index`, has not taken it the straight way: it is measured, and that one is asked
+ * again; then others. `how` is of this header. Thread: its shard. Returns: as cmds_group_send.
+ */
+int cmdi_group_send_less_straight(struct cmdi_group_shard *group_shard,
+        const struct cmdi_straight *straight, const struct cmds_send_options *how, uint32_t index);
 
 /**
  * Checks the command, which is not measured yet: for cmdi_group_queue() with a group shard, if it has no

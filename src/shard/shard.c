@@ -529,11 +529,10 @@ void cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns)
     (void)cmdi_shard_set_current(before);
 }
 
-uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard)
+uint64_t cmdi_shard_read_clock_ms(struct cmdi_shard *shard)
 {
-    bool given = shard->in_turn || shard->options.drive == CMDI_DRIVE_STEPPED;
-    if (CMDI_LIKELY(given)) {
-        return shard->now_ms;
+    if (shard->options.drive == CMDI_DRIVE_STEPPED) {
+        return shard->now_ms; // The world's.
     }
     uint64_t now_ns = cmdi_now_ns();
     shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);

@@ -372,8 +372,13 @@ static inline uint64_t cmdi_shard_awake_ms(const struct cmdi_shard *shard)
     return shard->now_ms - shard->stalled_ms;
 }
 
+/** As cmdi_shard_clock_ms(), between two turns. */
+uint64_t cmdi_shard_read_clock_ms(struct cmdi_shard *shard);
 /** Now: in a turn its time, between two turns the clock's. Thread: the shard. */
-uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard);
+static inline uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard)
+{
+    return CMDI_LIKELY(shard->in_turn) ? shard->now_ms : cmdi_shard_read_clock_ms(shard);
+}
 /** A random number, for what must not happen everywhere at once. No secret. Thread: any. */
 uint64_t cmdi_shard_random(void);
 

@@ -36,6 +36,49 @@ static void test_group_refuses_what_is_not_of_the_protocol(void)
     world_stop(&world);
 }
 
+/* On the shard itself, where a send is short. */
+static void guest_start_inline(struct guest *guest, struct world *world)
+{
+    world_init(world);
+    guest_init(guest);
+    world->runtime_options.shard_count = CMDS_SHARDS_INLINE;
+    guest_start(guest, world);
+    WORLD_UNTIL(world, cmds_group_connected(guest->group) == 1);
+}
+
+/* Of an older header there may be no more memory than it says: its `how` ends behind eight bytes. */
+static void test_group_reads_no_more_of_how_than_there_is(void)
+{
+    struct world world;
+    struct guest guest;
+    struct echo echo = {.int64 = 7, .string = CMDS_STRING("")};
+    struct cmds_message message = echo_message(&echo);
+    struct cmds_send_options *how = malloc(8);
+    CU_ASSERT_FATAL(how != NULL);
+    guest_start_inline(&guest, &world);
+
+    const uint32_t older[2] = {8, 0}, none[2] = {4, 0};
+    memcpy(how, older, sizeof(older));
+    CU_ASSERT_EQUAL(cmds_group_send(guest.group, message, how, answers_take, guest.answers), 0);
+    memcpy(how, none, sizeof(none));
+    CU_ASSERT_EQUAL(
+            cmds_group_send(guest.group, message, how, answers_take, guest.answers), -EINVAL);
+    WORLD_UNTIL(&world, guest_last(&guest) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&guest.answers->count), 1);
+    free(how);
+
+    struct cmds_send_options whole = CMDS_SEND_OPTIONS_INIT;
+    whole.unused = 1;
+    CU_ASSERT_EQUAL(
+            cmds_group_send(guest.group, message, &whole, answers_take, guest.answers), -E2BIG);
+    whole.unused = 0;
+    whole.resend = CMDS_RESEND_NEVER + 1;
+    CU_ASSERT_EQUAL(
+            cmds_group_send(guest.group, message, &whole, answers_take, guest.answers), -EINVAL);
+    guest_close(&guest, &world);
+    world_stop(&world);
+}
+
 static int open_with(struct world *world, void (*change)(struct cmds_group_options *options),
         struct cmds_error *error)
 {
@@ -156,6 +199,7 @@ static void test_group_blocking_calls_on_a_shard_are_refused(void)
 
 static CU_TestInfo test_group_refuses[] = {
         {"refuses what is not of the protocol", test_group_refuses_what_is_not_of_the_protocol},
+        {"reads no more of `how` than there is", test_group_reads_no_more_of_how_than_there_is},
         {"bad options are named", test_group_bad_options_are_named},
         {"blocking calls on a shard are refused", test_group_blocking_calls_on_a_shard_are_refused},
         CU_TEST_INFO_NULL,
