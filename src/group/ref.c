@@ -78,7 +78,9 @@ void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what)
 
 struct cmdi_group_shard *cmdi_group_here_inline(const struct cmds_group *group)
 {
-    return cmdi_runtime_is_turner(group->runtime) ? group->shards[0] : NULL;
+    // A forked child's only thread has the same address as the one that turns.
+    bool is_turner = !cmdi_group_is_foreign(group) && cmdi_runtime_is_turner(group->runtime);
+    return is_turner ? group->shards[0] : NULL;
 }
 
 uint64_t cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard)

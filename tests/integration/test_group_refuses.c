@@ -4,6 +4,8 @@
  * names, and calls that would block a shard.
  */
 #include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/guest.h"
 
@@ -75,6 +77,30 @@ static void test_group_reads_no_more_of_how_than_there_is(void)
     whole.resend = CMDS_RESEND_NEVER + 1;
     CU_ASSERT_EQUAL(
             cmds_group_send(guest.group, message, &whole, answers_take, guest.answers), -EINVAL);
+    guest_close(&guest, &world);
+    world_stop(&world);
+}
+
+/* The only thread of a child has the address of the one that turns the runtime of its parent. */
+static void test_group_refuses_a_child_of_an_inline_runtime(void)
+{
+    struct world world;
+    struct guest guest;
+    struct echo echo = {.string = CMDS_STRING("")};
+    int status = -1;
+    guest_start_inline(&guest, &world);
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        int code = cmds_group_send(
+                guest.group, echo_message(&echo), NULL, answers_take, guest.answers);
+        _exit(code == CMDS_E_FORKED ? 0 : 1);
+    }
+    CU_ASSERT_TRUE(pid > 0 && waitpid(pid, &status, 0) == pid);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(guest_echo(&guest, 1, NULL), 0);
+    WORLD_UNTIL(&world, guest_last(&guest) == 1);
+
     guest_close(&guest, &world);
     world_stop(&world);
 }
@@ -200,6 +226,7 @@ static void test_group_blocking_calls_on_a_shard_are_refused(void)
 static CU_TestInfo test_group_refuses[] = {
         {"refuses what is not of the protocol", test_group_refuses_what_is_not_of_the_protocol},
         {"reads no more of `how` than there is", test_group_reads_no_more_of_how_than_there_is},
+        {"refuses a child of an inline runtime", test_group_refuses_a_child_of_an_inline_runtime},
         {"bad options are named", test_group_bad_options_are_named},
         {"blocking calls on a shard are refused", test_group_blocking_calls_on_a_shard_are_refused},
         CU_TEST_INFO_NULL,
