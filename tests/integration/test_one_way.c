@@ -157,6 +157,44 @@ static void test_one_way_through_a_group(void)
     answers_free(answers);
 }
 
+struct shouter {
+    struct cmds_group *group;
+    struct answers *answers;
+    int code;
+    _Atomic uint32_t done;
+};
+
+static void shout_on_shard(void *context)
+{
+    struct shouter *shouter = context;
+    for (int64_t i = 1; i <= 100 && shouter->code == 0; i++) {
+        shouter->code = cmds_group_send(shouter->group, tell_message(&(struct tell){i}), NULL,
+                answers_take, shouter->answers);
+    }
+    atomic_store(&shouter->done, 1);
+}
+
+/* Where a send is short: a callback may be given, and is none's. */
+static void test_one_way_on_a_shard(void)
+{
+    struct ways ways;
+    ways_start(&ways, false);
+    struct shouter shouter = {.group = cmds_sender_group(ways.sender), .answers = answers_new()};
+    WAYS_UNTIL(cmds_group_connected(shouter.group) == 1);
+
+    CU_ASSERT_EQUAL(
+            cmds_runtime_post(cmds_group_runtime(shouter.group), 0, shout_on_shard, &shouter), 0);
+    WAYS_UNTIL(atomic_load(&shouter.done) == 1);
+    CU_ASSERT_EQUAL(shouter.code, 0);
+    CU_ASSERT_EQUAL(cmds_group_pending(shouter.group), 0);
+    WAYS_UNTIL(atomic_load(&told_count) == 100);
+    CU_ASSERT_EQUAL(atomic_load(&told_sum), 5050);
+
+    ways_stop(&ways);
+    CU_ASSERT_EQUAL(atomic_load(&shouter.answers->count), 0);
+    answers_free(shouter.answers);
+}
+
 static int each_is_wrong(void *context, const struct cmds_result *result)
 {
     (void)result;
@@ -278,6 +316,7 @@ static void test_one_way_and_many_results(void)
 
 static CU_TestInfo test_one_way[] = {
         {"through a group", test_one_way_through_a_group},
+        {"on a shard", test_one_way_on_a_shard},
         {"through a sender", test_one_way_through_a_sender},
         {"many results, by every kind of last", test_one_way_and_many_results},
         CU_TEST_INFO_NULL,
