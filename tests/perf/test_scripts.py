@@ -10,7 +10,8 @@ import unittest
 
 from perf_script import BUILD, leave_without_io_uring, measuring, script
 
-SCRIPTS = ("against_limit", "against_plain", "compare", "fairness", "figures", "memory", "storm", "syscalls", "tls")
+SCRIPTS = ("against_limit", "against_plain", "compare", "fairness", "figures", "instructions", "memory", "storm",
+           "syscalls", "tls")
 HAS_TLS = os.environ["CMDSTREAM_TLS"] == "1"
 
 
@@ -39,7 +40,7 @@ class Scripts(unittest.TestCase):
 
     def test_a_build_that_is_missing_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
-            for name in ("against_limit", "fairness", "memory", "storm", "syscalls"):
+            for name in ("against_limit", "fairness", "instructions", "memory", "storm", "syscalls"):
                 self.assertIn(f"{folder}/cmdstream is missing", self.succeeds(name, "--build", folder, status=1).stderr)
 
     def test_against_limit_names_the_better_ceiling_and_writes_every_run(self):
@@ -61,6 +62,14 @@ class Scripts(unittest.TestCase):
 
     def test_fairness_runs(self):
         self.measures("fairness", "--only", "shared", "--only", "light", "--only", "callers")
+
+    def test_instructions_counts_both_sides_or_says_what_it_lacks(self):
+        done = script("instructions", "--build", BUILD, "--steps", 60000)
+        if done.returncode == 0:
+            self.assertRegex(done.stdout, r"\| client \| \*\*[\d,]+\*\* \| .*load_on_result \d+")
+            self.assertRegex(done.stdout, r"\| server \| \*\*[\d,]+\*\* \| .*service_echo \d+")
+        else:
+            self.assertRegex(done.stderr, "cannot be traced|this counts on x86-64 alone|binutils")
 
     def test_memory_runs(self):
         self.measures("memory", "--connections", 40)
