@@ -321,7 +321,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          this protocol; CMDS_E_LIMIT: larger than frame_size_max, never taken; -EINVAL: a NULL pointer
  *          with a size; this and -E2BIG: `how` (struct_size, resend, unused); -ENOMEM: malloc has none, or all of
  *          the shard's memory_size_max would not do, so nothing will tell; CMDS_E_NOT_ALLOWED: the breaker
- *          is open, or those of all endpoints are; what a hook's before_send returned.
+ *          is open, or those of all endpoints are; CMDS_E_FORKED; what a hook's before_send returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
@@ -369,7 +369,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
 CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket);
 /**
  * Ends the command of this ticket here; the server is not told. Its on_result runs once more, with
- * CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over already.
+ * CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over; CMDS_E_FORKED.
  *
  * A stream goes on at the server, and what it sends comes here and counts as unexpected results, until it
  * ends, the server's exec_timeout_ms has passed, or the connection is closed. The same holds for a command

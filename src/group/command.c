@@ -4,6 +4,8 @@
  *
  *     the options of the send --> breaker, hooks --> its bytes are kept --> a ticket --> send.c
  *
+ * Most commands have none of that, and go straight: straight.c asks for each of these things, too.
+ *
  * Inside of these functions the caller is on a shard of the group that takes commands, or has entered
  * it.
  */
@@ -175,7 +177,7 @@ static inline bool group_needs_size(const struct cmds_group *group,
                          how->resend == CMDS_RESEND_ONCE || group->tracker.is_used);
 }
 
-/* Inline: on the straight way nothing of it is asked for. `entry`: of the message; NULL: it is looked for. */
+/* Inline: most of it is asked of few. `entry`: of the message; NULL: it is looked for. */
 __attribute__((always_inline)) static inline int group_send_taken(struct cmds_group *group,
         struct cmdi_group_shard *group_shard, struct cmds_message message,
         const struct cmdi_type_entry *entry, struct cmds_send_options *how,
@@ -337,6 +339,9 @@ int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
 {
     if (group == NULL) {
         return -EINVAL;
+    }
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
     }
     if (!cmdi_group_enter(group)) {
         return -ENOENT; // With the group everything has ended.

@@ -46,11 +46,11 @@ void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudg
 /** All of them. Thread: as that. */
 void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what);
 
-/** As cmdi_group_here(), of an inline runtime between two turns: its thread is the shard all the same. */
+/** As cmdi_group_here(), where the runtime has no threads, between two turns: its thread is the shard all the same. */
 struct cmdi_group_shard *cmdi_group_here_inline(const struct cmds_group *group);
 /**
  * The group shard of the shard that runs the caller; an inline runtime: of its thread. Returns:
- * NULL on all other threads.
+ * NULL on all other threads, and in a forked child.
  */
 static inline struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
 {

@@ -120,6 +120,12 @@ static int child_asks_how_it_ended(struct family *family)
     return cmds_group_done(family->group) && code == CMDS_E_FORKED ? 0 : 1;
 }
 
+static int child_forgets(struct family *family)
+{
+    int code = cmds_group_forget(family->group, (struct cmds_ticket){1});
+    return code == CMDS_E_FORKED ? 0 : 1;
+}
+
 static void test_fork_under_the_lock_of_a_group(void)
 {
     struct family family;
@@ -127,8 +133,52 @@ static void test_fork_under_the_lock_of_a_group(void)
     pthread_mutex_lock(&family.group->lock);
 
     CU_ASSERT_EQUAL(in_child(child_asks_how_it_ended, &family), 0);
+    CU_ASSERT_EQUAL(in_child(child_forgets, &family), 0);
 
     pthread_mutex_unlock(&family.group->lock);
+    family_stop(&family);
+}
+
+/* --- What both have --------------------------------------------------------------------------- */
+
+static _Atomic(struct cmds_connection *) caller; // Who has sent the last `run`.
+
+static int exec_remembers(struct cmds_call *call, const struct run *run)
+{
+    (void)run;
+    atomic_store(&caller, cmds_call_connection(call));
+    return world_send_item(call, 0, true);
+}
+
+static void on_item(void *context, const struct cmds_result *result)
+{
+    struct family *family = context;
+    atomic_fetch_add(&family->over, result->error == 0 && result->last ? 1 : 1000);
+}
+
+static int child_closes_a_connection(struct family *family)
+{
+    (void)family;
+    cmds_connection_close(atomic_load(&caller));
+    return 0;
+}
+
+/* Its socket is the child's as well: a shutdown there would end it here. */
+static void test_fork_closes_no_connection_of_the_parent(void)
+{
+    struct family family;
+    family_start(&family);
+    family.world.exec = exec_remembers;
+    struct run run = {.text = CMDS_STRING("")};
+    CU_ASSERT_EQUAL(cmds_group_send(family.group, run_message(&run), NULL, on_item, &family), 0);
+    WORLD_UNTIL(&family.world, atomic_load(&family.over) == 1);
+
+    CU_ASSERT_EQUAL(in_child(child_closes_a_connection, &family), 0);
+
+    CU_ASSERT_EQUAL(cmds_group_send(family.group, run_message(&run), NULL, on_item, &family), 0);
+    WORLD_UNTIL(&family.world, atomic_load(&family.over) >= 2);
+    CU_ASSERT_EQUAL(atomic_load(&family.over), 2);
+    CU_ASSERT_EQUAL(atomic_load(&family.world.disconnected), 0);
     family_stop(&family);
 }
 
@@ -198,6 +248,7 @@ static void test_fork_while_others_say_and_record(void)
 
 CU_TestInfo test_fork[] = {
         {"leaves the log level alone", test_fork_leaves_the_log_level_alone},
+        {"closes no connection of the parent", test_fork_closes_no_connection_of_the_parent},
         {"under the lock of a group", test_fork_under_the_lock_of_a_group},
         {"under locks of telemetry", test_fork_under_locks_of_telemetry},
         {"while others say and record", test_fork_while_others_say_and_record},
