@@ -126,15 +126,17 @@ static bool client_send_one_way(
 bool cmdi_client_send_direct(
         struct cmdi_client *client, const struct cmdi_command *command, size_t *body_size)
 {
+    CMDI_ASSERT_SLOW(command->value != NULL && command->extra == NULL);
+    if (command->on_result == NULL) {
+        return client_send_one_way(client, command, body_size);
+    }
     const struct cmdi_straight straight = {.message = {command->type, command->value},
             .place = command->place,
             .on_result = command->on_result,
             .context = command->context,
             .deadline_ms = command->deadline_ms,
             .begun_ns = command->begun_ns};
-    CMDI_ASSERT_SLOW(command->value != NULL && command->extra == NULL);
-    return command->on_result != NULL ? cmdi_client_send_straight(client, straight, body_size)
-                                      : client_send_one_way(client, command, body_size);
+    return cmdi_client_send_straight(client, straight, body_size);
 }
 
 int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record)

@@ -12,7 +12,7 @@
 #include "client/send.h"
 #include "conn/direct.h"
 
-/** A command that is to be answered, and has neither a ticket nor anybody who asks for its size. */
+/** A command that is to be answered, and has no ticket. */
 struct cmdi_straight {
     struct cmds_message message; // With a value.
     cmds_result_fn on_result;    // Not NULL.

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmds_group_send: first the straight way, which nearly all commands of a busy shard go. It asks once for each thing
- * that may stand in it, and is one function down to the codec, since the calls and the copies between more of them cost
- * as much as what they do. All that is odd goes the way of command.c, from its begin.
+ * cmds_group_send: first the straight way, which nearly all commands of a busy shard go. It is one function down to the
+ * codec, since the calls and the copies between more of them cost as much as what they do. All that is odd goes the way
+ * of command.c, from its begin; what the connection whose turn it is does not take, that of send.c. Whatever comes to be
+ * asked for there, is to be asked for here: whoever asks for it does not go straight.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "group/command.h"
 #include "group/ref.h"
@@ -17,6 +19,10 @@ static inline bool straight_is_open(
            CMDI_LIKELY(!group->tracker.is_traced || cmdi_group_shard_is_spent(group_shard)) &&
            CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting));
 }
+
+_Static_assert(offsetof(struct cmds_send_options, trace) + sizeof(const struct cmds_trace *) ==
+                       sizeof(struct cmds_send_options),
+        "a new member is one more thing to ask for");
 
 /* Nor for this one: it has no ticket and no context, and its bytes are not kept. */
 static inline bool straight_is_asked(

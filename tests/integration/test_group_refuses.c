@@ -4,6 +4,7 @@
  * names, and calls that would block a shard.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ static void test_group_refuses_what_is_not_of_the_protocol(void)
     world_stop(&world);
 }
 
-/* On the shard itself, where a send is short. */
+/* On the shard itself, where a send goes straight. */
 static void guest_start_inline(struct guest *guest, struct world *world)
 {
     world_init(world);
@@ -55,11 +56,15 @@ static void test_group_reads_no_more_of_how_than_there_is(void)
     struct guest guest;
     struct echo echo = {.int64 = 7, .string = CMDS_STRING("")};
     struct cmds_message message = echo_message(&echo);
-    struct cmds_send_options *how = malloc(8);
-    CU_ASSERT_FATAL(how != NULL);
+    const uint32_t older[2] = {8, 0}, none[2] = {4, 0};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *pages =
+            mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CU_ASSERT_FATAL(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+    void *end = pages + page - sizeof(older);
+    struct cmds_send_options *how = end;
     guest_start_inline(&guest, &world);
 
-    const uint32_t older[2] = {8, 0}, none[2] = {4, 0};
     memcpy(how, older, sizeof(older));
     CU_ASSERT_EQUAL(cmds_group_send(guest.group, message, how, answers_take, guest.answers), 0);
     memcpy(how, none, sizeof(none));
@@ -67,7 +72,7 @@ static void test_group_reads_no_more_of_how_than_there_is(void)
             cmds_group_send(guest.group, message, how, answers_take, guest.answers), -EINVAL);
     WORLD_UNTIL(&world, guest_last(&guest) == 1);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->count), 1);
-    free(how);
+    (void)munmap(pages, 2 * page);
 
     struct cmds_send_options whole = CMDS_SEND_OPTIONS_INIT;
     whole.unused = 1;
@@ -92,6 +97,7 @@ static void test_group_refuses_a_child_of_an_inline_runtime(void)
 
     pid_t pid = fork();
     if (pid == 0) {
+        (void)alarm(RAW_GUARD_MS / 1000);
         int code = cmds_group_send(
                 guest.group, echo_message(&echo), NULL, answers_take, guest.answers);
         _exit(code == CMDS_E_FORKED ? 0 : 1);

@@ -174,7 +174,7 @@ static void shout_on_shard(void *context)
     atomic_store(&shouter->done, 1);
 }
 
-/* Where a send is short: a callback may be given, and is none's. */
+/* Where a send goes straight. A callback that is given all the same is never called. */
 static void test_one_way_on_a_shard(void)
 {
     struct ways ways;

@@ -56,7 +56,7 @@ void cmdi_bench_worker_error(struct bench_worker *worker, int code, const char *
 
 /* --- Commands and their answers --------------------------------------------------------------- */
 
-/* Inline, as what follows: what the bench does for each command is no part of what it measures. */
+/* Inline, as what follows: what the bench does for each command is not what it is to measure. */
 #define LOAD_INLINED static inline __attribute__((always_inline))
 
 LOAD_INLINED bool load_take(struct bench_lane *lane, const struct cmds_result *result)
