@@ -43,7 +43,7 @@ SEAMS = {
     ("src/group/fail.c", "server/call_fail.h"): "a call fails as the command that was sent for it",
     ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
     ("src/client/pause.c", "cmdi_thread_owned"): "cmdi_shard_current() is inline",
-    ("src/server/connection.c", "cmdi_fork_count"): "cmdi_runtime_is_foreign() is inline",
+    ("src/server/connection.c", "cmdi_fork_count"): "cmdi_runtime_is_parents() is inline",
     ("src/group/straight.c", "cmdi_conn_open_fill"): "cmdi_client_send_straight() is inline",
     ("src/group/straight.c", "cmdi_conn_close_fill"): "the same",
     ("src/group/straight.c", "cmdi_conn_flush_now"): "the same",

@@ -78,10 +78,7 @@ void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what)
 
 struct cmdi_group_shard *cmdi_group_here_inline(const struct cmds_group *group)
 {
-    const struct cmds_runtime *runtime = group->runtime;
-    // If the thread that turns has forked, the child's thread has its address. A test lies whole in its memory.
-    bool is_ours = !cmdi_group_is_foreign(group) || runtime->drive == CMDI_DRIVE_STEPPED;
-    return is_ours && cmdi_runtime_is_turner(runtime) ? group->shards[0] : NULL;
+    return cmdi_runtime_is_turner(group->runtime) ? group->shards[0] : NULL;
 }
 
 uint64_t cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard)

@@ -503,8 +503,7 @@ void cmds_connection_set_context(struct cmds_connection *connection, void *conte
 
 void cmds_connection_close(struct cmds_connection *connection)
 {
-    const struct cmds_runtime *runtime = connection->conn.shard->options.runtime;
-    if (cmdi_runtime_is_foreign(runtime) && runtime->drive != CMDI_DRIVE_STEPPED) {
+    if (cmdi_runtime_is_parents(connection->conn.shard->options.runtime)) {
         return; // The socket is the parent's as well, and it goes on.
     }
     cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "closed by the server");

@@ -206,7 +206,9 @@ static int drive_claim(struct cmds_runtime *runtime)
 
 bool cmdi_runtime_is_turner(const struct cmds_runtime *runtime)
 {
-    return atomic_load(&runtime->turner_known) != 0 && runtime->turner == cmdi_thread_self();
+    // If the thread that turns has forked, the child's thread has its address.
+    return atomic_load(&runtime->turner_known) != 0 && runtime->turner == cmdi_thread_self() &&
+           !cmdi_runtime_is_parents(runtime);
 }
 
 /*

@@ -89,6 +89,11 @@ static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
 {
     return CMDI_UNLIKELY(runtime->fork_count != cmdi_fork_count());
 }
+/** It is foreign, and more than memory: of a stepped one, which is that alone, this process has its own copy. */
+static inline bool cmdi_runtime_is_parents(const struct cmds_runtime *runtime)
+{
+    return cmdi_runtime_is_foreign(runtime) && runtime->drive != CMDI_DRIVE_STEPPED;
+}
 /**
  * The spans that the caller writes to: of its shard, or the runtime's, as between two turns of an inline one. Thread:
  * any. Returns: NULL: none are kept.
