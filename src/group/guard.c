@@ -179,7 +179,7 @@ struct cmdi_pass *cmdi_guard_unwrap(struct cmdi_command *command)
 static void explain_one(const struct cmds_breaker_info *info, uint64_t now_count, const char *whom,
         struct cmds_error *error)
 {
-    char whose[32] = "";
+    char whose[48] = "";
     if (now_count > 1) {
         (void)snprintf(whose, sizeof(whose), "s of all %" PRIu64 " endpoints", now_count);
     }
