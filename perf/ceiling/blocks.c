@@ -189,6 +189,14 @@ static void client_command(struct side *side, struct conn *conn)
     conn_append(side, conn, pending->size, pending->first, pending->last);
 }
 
+/* The first byte and the last one say which block it is; those between them are of the source. */
+static bool client_is_right(
+        const struct side *side, const struct pending *pending, const uint8_t *data, uint32_t size)
+{
+    return data[0] == pending->first && data[size - 1] == pending->last &&
+           (!side->options->check || memcmp(data + 1, side->source + 1, size - 2) == 0);
+}
+
 static void client_block(struct side *side, struct conn *conn, const uint8_t *data, uint32_t size)
 {
     struct pending *pending = &conn->pending[conn->pending_head];
@@ -201,7 +209,7 @@ static void client_block(struct side *side, struct conn *conn, const uint8_t *da
         pending->first = stream_first(index);
         pending->last = stream_last(index);
     }
-    if (data[0] != pending->first || data[size - 1] != pending->last) {
+    if (!client_is_right(side, pending, data, size)) {
         side->errors++;
     }
     side->results++;

@@ -21,6 +21,7 @@ enum {
 
 struct options {
     bool server_only, json, spin;
+    bool check;            // Every byte of an answer is compared; else the first and the last one.
     const char *client_of; // "address:port"; NULL: our own server.
     const char *listen;
     uint32_t size, stream, conns, in_flight;

@@ -11,7 +11,7 @@
  *
  * One thread a side, each pinned to its own core. Blocks are parsed where they were received, and one send is
  * in flight for each connection. No codec, no sequence numbers, no limits, no timers. The client
- * checks the length and the first and last byte of every answer.
+ * checks the length and the first and last byte of every answer; with --check every byte.
  *
  *     main.c     roles, and the report      blocks.c  what is done for each block
  *     options.c  the command line           ring.c    io_uring: DEFER_TASKRUN, a multishot receive for

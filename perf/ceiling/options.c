@@ -22,6 +22,7 @@ static const char help[] =
         "  --size N|random      bytes of a block behind its length (default 530); random: 22 + "
         "uniform 0..1006\n"
         "  --stream COUNT       each command is answered with COUNT blocks of --size\n"
+        "  --check              compare every byte of each answer, as `cmdstream bench` does\n"
         "  --spin               never sleep\n"
         "  --duration SECONDS   measured (default 3)\n"
         "  --warmup SECONDS     before that (default 0.5)\n"
@@ -81,6 +82,7 @@ static const struct {
         {KIND_COUNT, offsetof(struct options, in_flight), 1, IN_FLIGHT_MAX},
         {KIND_COUNT, offsetof(struct options, size), SIZE_MIN, SIZE_MAX_},
         {KIND_COUNT, offsetof(struct options, stream), 1, 1e9},
+        {KIND_FLAG, offsetof(struct options, check), 0, 0},
         {KIND_FLAG, offsetof(struct options, spin), 0, 0},
         {KIND_SECONDS, offsetof(struct options, duration), 0.01, 3600},
         {KIND_SECONDS, offsetof(struct options, warmup), 0, 3600},
@@ -100,6 +102,7 @@ static const struct option option_table[] = {
         {"in-flight", required_argument, NULL, 0},
         {"size", required_argument, NULL, 0},
         {"stream", required_argument, NULL, 0},
+        {"check", no_argument, NULL, 0},
         {"spin", no_argument, NULL, 0},
         {"duration", required_argument, NULL, 0},
         {"warmup", required_argument, NULL, 0},

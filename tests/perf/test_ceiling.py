@@ -1,20 +1,49 @@
 # SPDX-License-Identifier: MIT
 """perf/ceiling, by io_uring and by epoll: every answer comes and is right, whatever the load and the buffers are, also
 where a block is cut between two receives and a socket takes no more."""
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import threading
 import unittest
 
 PERF = pathlib.Path(os.environ["CMDSTREAM_PERF"])
 WAYS = {"io_uring": PERF / "ceiling", "epoll": PERF / "ceiling-epoll"}
 PATIENCE_S = 100
 SKIPPED = 77
+HEADER = 4  # Of a block: its length.
 
 
 def ceiling(way, *words):
     return subprocess.run([WAYS[way], *map(str, words)], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def pump(source, target):
+    """Until one of them has ended."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+
+
+def spoil(listener, server, place):
+    """Stands between a client and its server: one byte of each answer, that at place(its size), is another one."""
+    with contextlib.suppress(OSError), listener.accept()[0] as client, socket.create_connection(server) as upstream:
+        threading.Thread(target=pump, args=(client, upstream), daemon=True).start()
+        waiting = bytearray()
+        while data := upstream.recv(1 << 16):
+            waiting += data
+            at = 0
+            while len(waiting) - at >= HEADER:
+                size = int.from_bytes(waiting[at:at + HEADER], "little")
+                if len(waiting) - at < HEADER + size:
+                    break
+                waiting[at + HEADER + place(size)] ^= 1
+                at += HEADER + size
+            client.sendall(waiting[:at])
+            del waiting[:at]
 
 
 class Ceilings(unittest.TestCase):
@@ -48,6 +77,40 @@ class Ceilings(unittest.TestCase):
 
     def test_many_connections_are_served(self):
         self.measure("--conns", 300, "--in-flight", 1)
+
+    def spoiled(self, way, place, words, found):
+        """One client beside a server whose answers are spoiled at that place."""
+        with subprocess.Popen([WAYS[way], "--server"], stdout=subprocess.PIPE, text=True) as server, \
+                socket.create_server(("127.0.0.1", 0)) as listener:
+            between = None
+            try:
+                host, port = server.stdout.readline().split()[-1].split(":")
+                between = threading.Thread(target=spoil, args=(listener, (host, int(port)), place), daemon=True)
+                between.start()
+                done = ceiling(way, "--client", f"127.0.0.1:{listener.getsockname()[1]}", "--conns", 1, "--json", "--warmup", 0,
+                               *words)
+                self.assertEqual((done.returncode, done.stderr), (1 if found else 0, ""))
+                self.assertEqual(json.loads(done.stdout)["errors"] > 0, found)
+            finally:
+                server.kill()
+                if between:
+                    listener.shutdown(socket.SHUT_RDWR)  # Nobody may have come.
+                    between.join(PATIENCE_S)
+
+    def test_every_byte_is_compared_where_that_is_asked_for(self):
+        self.measure("--conns", 3, "--in-flight", 5, "--size", "random", "--check")
+        self.measure("--conns", 1, "--in-flight", 2, "--size", 2, "--check")
+        self.measure("--conns", 1, "--in-flight", 2, "--size", 71, "--stream", 1000, "--check")
+        loads = ((), ("--size", "random"), ("--size", 71, "--stream", 50))
+        places = (lambda size: 1, lambda size: size // 2, lambda size: size - 2)
+        for way in WAYS:
+            for i, place in enumerate(places):
+                for load in loads:
+                    with self.subTest(way=way, place=i, load=load):
+                        self.spoiled(way, place, (*load, "--in-flight", 3, "--duration", 0.2, "--check"), True)
+            with self.subTest(way=way, check=False):
+                self.spoiled(way, places[1], ("--in-flight", 3, "--duration", 0.2), False)
+                self.spoiled(way, lambda size: size - 1, ("--in-flight", 3, "--duration", 0.2), True)
 
     def test_what_is_wrong_with_an_option_is_said(self):
         for way in WAYS:
