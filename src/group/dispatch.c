@@ -104,25 +104,40 @@ void cmdi_picker_fini(struct cmdi_picker *picker)
 
 /* --- What a strategy sees --------------------------------------------------------------------- */
 
-/* What a strategy's `source` is. */
-struct dispatch_source {
-    const struct cmdi_dispatch_list *list;
-    struct cmds_candidate *shown; // The one that was asked about last.
+/* What a strategy has been shown. */
+struct dispatch_shown {
+    bool has_list; // Else `list` is not made.
+    struct cmdi_dispatch_list list;
+    struct cmds_candidate candidate; // The one that was asked about last.
 };
 
-static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
+/* What a strategy's `source` is. */
+struct dispatch_source {
+    cmdi_dispatch_view_fn view;
+    const void *from;
+    uint32_t count;
+    struct dispatch_shown *shown;
+};
+
+static const struct cmds_candidate *dispatch_candidate(const void *asked, uint32_t index)
 {
     static const uint32_t flags[] = {
             [CMDI_SEEN_DOWN] = CMDS_CANDIDATE_DOWN,
             [CMDI_SEEN_FULL] = CMDS_CANDIDATE_FULL,
             [CMDI_SEEN_TAKES] = 0,
     };
-    const struct dispatch_source *source = from;
-    uint32_t count = source->list->count;
+    const struct dispatch_source *source = asked;
+    struct dispatch_shown *shown = source->shown;
+    uint32_t count = source->count;
+    if (!shown->has_list) {
+        source->view(source->from, &shown->list);
+        shown->has_list = true;
+        CMDI_ASSERT(shown->list.count == count);
+    }
     /* A strategy is not ours: as with the index that it picks, it stays inside the list. */
-    struct cmdi_seen seen = cmdi_dispatch_see(source->list, index < count ? index : index % count);
-    *source->shown = (struct cmds_candidate){
-            .struct_size = sizeof(*source->shown),
+    struct cmdi_seen seen = cmdi_dispatch_see(&shown->list, index < count ? index : index % count);
+    shown->candidate = (struct cmds_candidate){
+            .struct_size = sizeof(shown->candidate),
             .client = seen.client,
             .in_flight = seen.in_flight,
             .flags = flags[seen.rank],
@@ -132,23 +147,34 @@ static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_
             .failures = seen.failures,
             .hash = seen.hash,
     };
-    return source->shown;
+    return &shown->candidate;
+}
+
+uint32_t cmdi_picker_ask(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
+        cmdi_dispatch_view_fn view, const void *from)
+{
+    const struct cmds_dispatch *dispatch = picker->dispatch;
+    struct dispatch_shown shown;
+    const struct dispatch_source source = {view, from, count, &shown};
+    CMDI_ASSERT_SLOW(dispatch != NULL && picker->short_pick == NULL && count > 0);
+    shown.has_list = false;
+    uint32_t index =
+            dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
+    return CMDI_LIKELY(index < count) ? index : index % count;
+}
+
+static void dispatch_copy(const void *from, struct cmdi_dispatch_list *list)
+{
+    *list = *(const struct cmdi_dispatch_list *)from;
 }
 
 uint32_t cmdi_picker_pick(
         const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list)
 {
-    const struct cmds_dispatch *dispatch = picker->dispatch;
-    uint32_t count = list->count;
-    CMDI_ASSERT_SLOW(dispatch != NULL && count > 0);
-    if (CMDI_LIKELY(picker->short_pick != NULL)) {
-        return picker->short_pick(picker->state, key, list);
-    }
-    struct cmds_candidate shown;
-    struct dispatch_source source = {list, &shown};
-    uint32_t index =
-            dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
-    return index < count ? index : index % count;
+    CMDI_ASSERT_SLOW(picker->dispatch != NULL && list->count > 0);
+    return CMDI_LIKELY(picker->short_pick != NULL)
+                   ? picker->short_pick(picker->state, key, list)
+                   : cmdi_picker_ask(picker, key, list->count, dispatch_copy, list);
 }
 
 uint64_t cmdi_picker_second_choices(const struct cmdi_picker *picker)

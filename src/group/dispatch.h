@@ -32,6 +32,15 @@ void cmdi_picker_fini(struct cmdi_picker *picker);
 uint32_t cmdi_picker_pick(
         const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list);
 
+/** The list that `from` has, as it is now. */
+typedef void (*cmdi_dispatch_view_fn)(const void *from, struct cmdi_dispatch_list *list);
+/**
+ * The same of a strategy that is asked by its table. The list is made when it looks at the first one of its `count`
+ * connections: one that goes by the key alone looks at none.
+ */
+uint32_t cmdi_picker_ask(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
+        cmdi_dispatch_view_fn view, const void *from);
+
 /** Of sticky, so far. Thread: any, while it is there. */
 uint64_t cmdi_picker_second_choices(const struct cmdi_picker *picker);
 

@@ -59,6 +59,11 @@ static bool group_takes_always(const void *source, uint32_t index)
     return true;
 }
 
+static void group_shard_show(const void *from, struct cmdi_dispatch_list *list)
+{
+    group_shard_view(from, list);
+}
+
 static uint32_t group_shard_ask(struct cmdi_group_shard *group_shard, uint64_t key)
 {
     struct cmdi_dispatch_list list;
@@ -74,6 +79,10 @@ static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, ui
     if (CMDI_LIKELY(group_shard->takes_turns) && cmdi_group_shard_all_take(group_shard)) {
         return cmdi_round_robin_pick(
                 &group_shard->turn, group_shard->client_count, group_takes_always, NULL);
+    }
+    if (!group_shard->takes_turns && group_shard->picker.short_pick == NULL) {
+        return cmdi_picker_ask(&group_shard->picker, key, group_shard->client_count,
+                group_shard_show, group_shard);
     }
     return group_shard_ask(group_shard, key);
 }

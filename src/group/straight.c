@@ -31,10 +31,13 @@ static inline bool straight_is_asked(
     if (CMDI_UNLIKELY(how->struct_size != sizeof(*how))) {
         return false; // Of another header: the rest may not be there.
     }
-    uint32_t resend = how->resend != 0 ? how->resend : group->options.resend;
-    return CMDI_LIKELY(how->ticket == NULL) && CMDI_LIKELY(how->trace == NULL) &&
-           CMDI_LIKELY(how->unused == 0) && CMDI_LIKELY(resend != CMDS_RESEND_ONCE) &&
-           CMDI_LIKELY(resend <= CMDS_RESEND_NEVER);
+    if (CMDI_UNLIKELY(how->ticket != NULL) || CMDI_UNLIKELY(how->trace != NULL) ||
+            CMDI_UNLIKELY(how->unused != 0)) {
+        return false;
+    }
+    return CMDI_LIKELY(how->resend == CMDS_RESEND_DEFAULT)
+                   ? CMDI_LIKELY(group->options.resend != CMDS_RESEND_ONCE)
+                   : how->resend == CMDS_RESEND_NEVER;
 }
 
 /* Returns: as cmds_group_send. */

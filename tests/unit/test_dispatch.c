@@ -252,6 +252,50 @@ static void test_dispatch_index_means_the_same_connection_whatever_comes(void)
     cmdi_picker_fini(&group_shard.picker);
 }
 
+static uint32_t view_count;
+
+static void view_counted(const void *from, struct cmdi_dispatch_list *of)
+{
+    CU_ASSERT_PTR_EQUAL(from, &group_shard);
+    *of = (struct cmdi_dispatch_list){.clients = list, .count = COUNT, .in_flight_max = WINDOW};
+    view_count++;
+}
+
+static void test_dispatch_list_is_made_once_for_who_looks_at_it(void)
+{
+    struct cmds_dispatch dispatch = {.struct_size = sizeof(dispatch),
+            .version = CMDS_DISPATCH_VERSION,
+            .name = "any",
+            .pick = pick_by_key};
+    struct cmdi_picker picker = {NULL, NULL, NULL};
+    setup();
+    state_set(0, CMDI_CLIENT_DOWN);
+    view_count = 0;
+    CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &dispatch, COUNT, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_picker_ask(&picker, 8, COUNT, view_counted, &group_shard), 8 % COUNT);
+    CU_ASSERT_EQUAL(view_count, 0); // By the key alone.
+    dispatch.pick = pick_least;
+    CU_ASSERT_EQUAL(cmdi_picker_ask(&picker, 0, COUNT, view_counted, &group_shard), 1);
+    CU_ASSERT_EQUAL(view_count, 1);
+    CU_ASSERT_TRUE(cmdi_picker_ask(&picker, 77, COUNT, view_counted, &group_shard) < COUNT);
+    CU_ASSERT_EQUAL(view_count, 1);
+    cmdi_picker_fini(&picker);
+
+    dispatch.pick = pick_by_key;
+    CU_ASSERT_EQUAL(cmdi_picker_init(&group_shard.picker, &dispatch, COUNT, NULL), 0);
+    group_shard.client_shard.config = NULL; // A list that is made would read it.
+    CU_ASSERT_EQUAL(cmdi_group_shard_pick(&group_shard, 8), 8 % COUNT);
+    group_shard.client_shard.config = &config;
+    cmdi_picker_fini(&group_shard.picker);
+
+    dispatch.pick = pick_least;
+    CU_ASSERT_EQUAL(cmdi_picker_init(&group_shard.picker, &dispatch, COUNT, NULL), 0);
+    state_set(4, CMDI_CLIENT_UP);
+    // Those that are connecting are down to it.
+    CU_ASSERT_EQUAL(cmdi_group_shard_pick(&group_shard, 0), 4);
+    cmdi_picker_fini(&group_shard.picker);
+}
+
 /* --- State ------------------------------------------------------------------------------------ */
 
 struct kept {
@@ -397,6 +441,8 @@ static CU_TestInfo test_dispatch[] = {
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
         {"an index means the same connection, whatever comes",
                 test_dispatch_index_means_the_same_connection_whatever_comes},
+        {"a list is made once, for who looks at it",
+                test_dispatch_list_is_made_once_for_who_looks_at_it},
         {"each list has a state of its own", test_dispatch_each_list_has_a_state_of_its_own},
         {"an init that fails is told, and not ended",
                 test_dispatch_init_that_fails_is_told_and_not_ended},
