@@ -426,7 +426,7 @@ struct cmds_connection_info {
  * Owner:   borrows `info`.
  * Thread:  any.
  * Returns: 0; -EINVAL: there is no connection of that number, or a NULL pointer; CMDS_E_CLOSED: the
- *          group has ended, and `info` is as it was.
+ *          group has ended; CMDS_E_FORKED. Then `info` is as it was.
  */
 CMDS_API int cmds_group_connection(
         struct cmds_group *group, uint32_t client, struct cmds_connection_info *info);
@@ -506,15 +506,15 @@ struct cmds_endpoint_state {
 enum cmds_endpoint_flag {
     CMDS_ENDPOINT_STRANGER = 1, // Its ServerInfo was another one: it gets no connection.
 };
-/** How many there are in the list; with "dns:" it grows and shrinks. Thread: any. */
+/** How many there are in the list; with "dns:" it grows and shrinks. In a forked child 0. Thread: any. */
 CMDS_API uint32_t cmds_group_endpoint_count(struct cmds_group *group);
 /**
  * The one at `index`, in the order of the list; of a name in that in which its addresses were found.
  *
  * Owner:   borrows `state`.
  * Thread:  any.
- * Returns: 0; -ENOENT: there are not so many; -EINVAL; CMDS_E_CLOSED: the group has ended. Then `state`
- *          is as it was.
+ * Returns: 0; -ENOENT: there are not so many; -EINVAL; CMDS_E_CLOSED: the group has ended; CMDS_E_FORKED.
+ *          Then `state` is as it was.
  */
 CMDS_API int cmds_group_endpoint(
         struct cmds_group *group, uint32_t index, struct cmds_endpoint_state *state);
@@ -526,7 +526,7 @@ CMDS_API int cmds_group_endpoint(
  * Owner:   borrows `info`, which is untouched on failure.
  * Thread:  any.
  * Returns: 0; -ENOENT: there is no such endpoint in the list, or endpoints have no breakers; -EINVAL;
- *          CMDS_E_CLOSED: the group has ended.
+ *          CMDS_E_CLOSED: the group has ended; CMDS_E_FORKED.
  */
 CMDS_API int cmds_group_endpoint_breaker(
         struct cmds_group *group, uint32_t number, struct cmds_breaker_info *info);

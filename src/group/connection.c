@@ -71,8 +71,9 @@ int cmds_group_connection(
             info->struct_size < offsetof(struct cmds_connection_info, state)) {
         return -EINVAL;
     }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
+    int code = cmdi_group_enter_to_lock(group);
+    if (code < 0) {
+        return code;
     }
     struct cmdi_connection_view view;
     cmdi_connection_view(group, client, &view);

@@ -85,7 +85,7 @@ int cmds_group_set_endpoints(struct cmds_group *group, const struct cmds_endpoin
 uint32_t cmds_group_endpoint_count(struct cmds_group *group)
 {
     uint32_t count = 0;
-    if (group != NULL && cmdi_group_enter(group)) {
+    if (group != NULL && cmdi_group_enter_to_lock(group) == 0) {
         count = cmdi_endpoints_count(&group->endpoints);
         cmdi_group_leave(group);
     }
@@ -145,8 +145,9 @@ int cmds_group_endpoint(struct cmds_group *group, uint32_t index, struct cmds_en
             state->struct_size < offsetof(struct cmds_endpoint_state, number)) {
         return -EINVAL;
     }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
+    int code = cmdi_group_enter_to_lock(group);
+    if (code < 0) {
+        return code;
     }
     struct cmdi_endpoint *endpoint = cmdi_endpoints_at(&group->endpoints, index);
     if (endpoint != NULL) {
@@ -173,8 +174,9 @@ static int endpoint_breaker_use(
     if (!group->guard.is_used) {
         return -ENOENT;
     }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
+    int code = cmdi_group_enter_to_lock(group);
+    if (code < 0) {
+        return code;
     }
     struct cmdi_endpoint *endpoint = cmdi_endpoints_find(&group->endpoints, number);
     if (endpoint != NULL) {

@@ -60,6 +60,13 @@ bool cmdi_group_enter(struct cmds_group *group)
     return false; // What was added to a group that has ended is of no interest to anybody.
 }
 
+int cmdi_group_enter_to_lock(struct cmds_group *group)
+{
+    return cmdi_group_is_foreign(group) ? CMDS_E_FORKED
+           : cmdi_group_enter(group)    ? 0
+                                        : CMDS_E_CLOSED;
+}
+
 void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what)
 {
     uint32_t before = atomic_fetch_or(&group_shard->nudges, (uint32_t)what);

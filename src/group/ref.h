@@ -39,6 +39,11 @@ void cmdi_group_leave(struct cmds_group *group);
  */
 bool cmdi_group_enter(struct cmds_group *group);
 /**
+ * The same, for who takes a lock of it then: in a forked child nobody may give that back. Thread: any. Returns: 0;
+ * CMDS_E_CLOSED; CMDS_E_FORKED.
+ */
+int cmdi_group_enter_to_lock(struct cmds_group *group);
+/**
  * Tells a group shard; the group is held while it is under way. Thread: any that holds the group,
  * or a shard of it.
  */

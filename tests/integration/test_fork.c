@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmdstream/breaker.h>
 #include <cmdstream/client.h>
 #include <cmdstream/log.h>
 #include <cmdstream/telemetry.h>
@@ -48,6 +49,7 @@ static void family_start(struct family *family)
     struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
     struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct cmds_metric_options metric = CMDS_METRIC_OPTIONS_INIT;
+    const struct cmds_breaker_options breaker = CMDS_BREAKER_OPTIONS_INIT;
     trace.span_count = 16;
     metric.name = "test.size";
     metric.unit = "By";
@@ -56,6 +58,7 @@ static void family_start(struct family *family)
     family->world.runtime_options.trace = &trace;
     CU_ASSERT_FATAL(world_start(&family->world) == 0);
     group.connect = family->world.address;
+    group.endpoint_breaker = &breaker;
     CU_ASSERT_FATAL(cmds_group_open(&family->group, family->world.runtime, &group, NULL) == 0);
     CU_ASSERT_FATAL(cmds_metric_define(family->world.runtime, &metric, &family->metric) == 0);
     atomic_store(&family->over, 0);
@@ -120,6 +123,25 @@ static int child_asks_how_it_ended(struct family *family)
     return cmds_group_done(family->group) && code == CMDS_E_FORKED ? 0 : 1;
 }
 
+static int child_looks(struct family *family)
+{
+    struct cmds_connection_info connection = CMDS_CONNECTION_INFO_INIT;
+    struct cmds_endpoint_state endpoint = CMDS_ENDPOINT_STATE_INIT;
+    bool refused = cmds_group_connection(family->group, 0, &connection) == CMDS_E_FORKED &&
+                   cmds_group_endpoint(family->group, 0, &endpoint) == CMDS_E_FORKED;
+    return refused && cmds_group_endpoint_count(family->group) == 0 ? 0 : 1;
+}
+
+static int child_moves_a_breaker(struct family *family)
+{
+    struct cmds_breaker_info info = CMDS_BREAKER_INFO_INIT;
+    struct cmds_group *group = family->group;
+    bool refused = cmds_group_endpoint_breaker(group, 1, &info) == CMDS_E_FORKED &&
+                   cmds_group_endpoint_breaker_open(group, 1) == CMDS_E_FORKED &&
+                   cmds_group_endpoint_breaker_reset(group, 1) == CMDS_E_FORKED;
+    return refused ? 0 : 1;
+}
+
 static int child_forgets(struct family *family)
 {
     int code = cmds_group_forget(family->group, (struct cmds_ticket){1});
@@ -134,8 +156,15 @@ static void test_fork_under_the_lock_of_a_group(void)
 
     CU_ASSERT_EQUAL(in_child(child_asks_how_it_ended, &family), 0);
     CU_ASSERT_EQUAL(in_child(child_forgets, &family), 0);
+    CU_ASSERT_EQUAL(in_child(child_looks, &family), 0);
 
     pthread_mutex_unlock(&family.group->lock);
+    pthread_mutex_lock(&family.group->endpoints.lock);
+
+    CU_ASSERT_EQUAL(in_child(child_looks, &family), 0);
+    CU_ASSERT_EQUAL(in_child(child_moves_a_breaker, &family), 0);
+
+    pthread_mutex_unlock(&family.group->endpoints.lock);
     family_stop(&family);
 }
 
