@@ -64,7 +64,7 @@ class Scripts(unittest.TestCase):
         self.measures("fairness", "--only", "shared", "--only", "light", "--only", "callers")
 
     def test_instructions_counts_both_sides_or_says_what_it_lacks(self):
-        done = script("instructions", "--build", BUILD, "--steps", 60000)
+        done = script("instructions", "--build", BUILD, "--steps", 100000)
         if done.returncode == 0:
             self.assertRegex(done.stdout, r"\| client \| \*\*[\d,]+\*\* \| .*load_on_result \d+")
             self.assertRegex(done.stdout, r"\| server \| \*\*[\d,]+\*\* \| .*service_echo \d+")
