@@ -15,8 +15,8 @@
  *
  * fork: a runtime and all that runs on it belong to the process that started it. A child may call
  * exec or _exit, and start runtimes of its own. In the child, functions that send, wait, post, pause,
- * forget, set endpoints or open a server, a group or a sender return CMDS_E_FORKED; functions that stop or
- * close do nothing and call nobody back; no function of cmds_call may be
+ * forget, set endpoints, open or reset an endpoint's breaker, or open a server, a group or a sender return
+ * CMDS_E_FORKED; functions that stop or close do nothing and call nobody back; no function of cmds_call may be
  * called. Of those that only ask, a child may call the ones whose comment says what they return there, and no other,
  * as some wait for a lock that a thread of the parent had. An exec function or callback must not return in the child.
  *

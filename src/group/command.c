@@ -296,11 +296,9 @@ int cmds_group_pause(struct cmds_group *group, uint32_t client)
     if (group == NULL || client >= group->options.client_count) {
         return -EINVAL;
     }
-    if (cmdi_group_is_foreign(group)) {
-        return CMDS_E_FORKED; // Before any lock.
-    }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
+    int code = cmdi_group_enter_to_lock(group);
+    if (code < 0) {
+        return code;
     }
     cmdi_client_pause(group->clients[client]);
     cmdi_group_leave(group);
@@ -312,13 +310,11 @@ int cmds_group_resume(struct cmds_group *group, uint32_t client)
     if (group == NULL || client >= group->options.client_count) {
         return -EINVAL;
     }
-    if (cmdi_group_is_foreign(group)) {
-        return CMDS_E_FORKED; // Before any lock.
+    int code = cmdi_group_enter_to_lock(group);
+    if (code < 0) {
+        return code;
     }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
-    }
-    int code = cmdi_client_resume(group->clients[client]);
+    code = cmdi_client_resume(group->clients[client]);
     cmdi_group_leave(group);
     return code;
 }

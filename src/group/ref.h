@@ -39,8 +39,8 @@ void cmdi_group_leave(struct cmds_group *group);
  */
 bool cmdi_group_enter(struct cmds_group *group);
 /**
- * The same, for who takes a lock of it then: in a forked child nobody may give that back. Thread: any. Returns: 0;
- * CMDS_E_CLOSED; CMDS_E_FORKED.
+ * The same, for who takes a lock of it then, or changes something: a forked child must not, where nobody may give the
+ * lock back. Thread: any. Returns: 0; CMDS_E_CLOSED; CMDS_E_FORKED.
  */
 int cmdi_group_enter_to_lock(struct cmds_group *group);
 /**

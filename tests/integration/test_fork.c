@@ -142,6 +142,13 @@ static int child_moves_a_breaker(struct family *family)
     return refused ? 0 : 1;
 }
 
+static int child_pauses(struct family *family)
+{
+    bool refused = cmds_group_pause(family->group, 0) == CMDS_E_FORKED &&
+                   cmds_group_resume(family->group, 0) == CMDS_E_FORKED;
+    return refused ? 0 : 1;
+}
+
 static int child_forgets(struct family *family)
 {
     int code = cmds_group_forget(family->group, (struct cmds_ticket){1});
@@ -157,6 +164,7 @@ static void test_fork_under_the_lock_of_a_group(void)
     CU_ASSERT_EQUAL(in_child(child_asks_how_it_ended, &family), 0);
     CU_ASSERT_EQUAL(in_child(child_forgets, &family), 0);
     CU_ASSERT_EQUAL(in_child(child_looks, &family), 0);
+    CU_ASSERT_EQUAL(in_child(child_pauses, &family), 0);
 
     pthread_mutex_unlock(&family.group->lock);
     pthread_mutex_lock(&family.group->endpoints.lock);
