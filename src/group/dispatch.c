@@ -106,14 +106,14 @@ void cmdi_picker_fini(struct cmdi_picker *picker)
 
 /* What a strategy has been shown. */
 struct dispatch_shown {
-    bool has_list; // Else `list` is not made.
-    struct cmdi_dispatch_list list;
+    const struct cmdi_dispatch_list *list; // NULL: not made yet.
+    struct cmdi_dispatch_list made;
     struct cmds_candidate candidate; // The one that was asked about last.
 };
 
 /* What a strategy's `source` is. */
 struct dispatch_source {
-    cmdi_dispatch_view_fn view;
+    cmdi_dispatch_view_fn view; // Not asked where there is a list.
     const void *from;
     uint32_t count;
     struct dispatch_shown *shown;
@@ -129,13 +129,13 @@ static const struct cmds_candidate *dispatch_candidate(const void *asked, uint32
     const struct dispatch_source *source = asked;
     struct dispatch_shown *shown = source->shown;
     uint32_t count = source->count;
-    if (!shown->has_list) {
-        source->view(source->from, &shown->list);
-        shown->has_list = true;
-        CMDI_ASSERT(shown->list.count == count);
+    if (shown->list == NULL) {
+        source->view(source->from, &shown->made);
+        shown->list = &shown->made;
+        CMDI_ASSERT(shown->list->count == count);
     }
     /* A strategy is not ours: as with the index that it picks, it stays inside the list. */
-    struct cmdi_seen seen = cmdi_dispatch_see(&shown->list, index < count ? index : index % count);
+    struct cmdi_seen seen = cmdi_dispatch_see(shown->list, index < count ? index : index % count);
     shown->candidate = (struct cmds_candidate){
             .struct_size = sizeof(shown->candidate),
             .client = seen.client,
@@ -150,31 +150,33 @@ static const struct cmds_candidate *dispatch_candidate(const void *asked, uint32
     return &shown->candidate;
 }
 
-uint32_t cmdi_picker_ask(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
-        cmdi_dispatch_view_fn view, const void *from)
+static inline uint32_t dispatch_ask(
+        const struct cmdi_picker *picker, uint64_t key, const struct dispatch_source *source)
 {
     const struct cmds_dispatch *dispatch = picker->dispatch;
-    struct dispatch_shown shown;
-    const struct dispatch_source source = {view, from, count, &shown};
+    uint32_t count = source->count;
     CMDI_ASSERT_SLOW(dispatch != NULL && picker->short_pick == NULL && count > 0);
-    shown.has_list = false;
     uint32_t index =
-            dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
+            dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, source);
     return CMDI_LIKELY(index < count) ? index : index % count;
-}
-
-static void dispatch_copy(const void *from, struct cmdi_dispatch_list *list)
-{
-    *list = *(const struct cmdi_dispatch_list *)from;
 }
 
 uint32_t cmdi_picker_pick(
         const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list)
 {
-    CMDI_ASSERT_SLOW(picker->dispatch != NULL && list->count > 0);
-    return CMDI_LIKELY(picker->short_pick != NULL)
-                   ? picker->short_pick(picker->state, key, list)
-                   : cmdi_picker_ask(picker, key, list->count, dispatch_copy, list);
+    struct dispatch_shown shown;
+    const struct dispatch_source source = {.count = list->count, .shown = &shown};
+    shown.list = list;
+    return dispatch_ask(picker, key, &source);
+}
+
+uint32_t cmdi_picker_pick_unseen(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
+        cmdi_dispatch_view_fn view, const void *from)
+{
+    struct dispatch_shown shown;
+    const struct dispatch_source source = {view, from, count, &shown};
+    shown.list = NULL;
+    return dispatch_ask(picker, key, &source);
 }
 
 uint64_t cmdi_picker_second_choices(const struct cmdi_picker *picker)

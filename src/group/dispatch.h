@@ -28,17 +28,20 @@ int cmdi_picker_init(struct cmdi_picker *picker, const struct cmds_dispatch *dis
         uint32_t count, struct cmds_error *error);
 /** Zeroed, or once more: does nothing. Nobody picks any more. */
 void cmdi_picker_fini(struct cmdi_picker *picker);
-/** Asks the strategy. Thread: one at a time, if there is a state. Returns: an index into the list. */
+/**
+ * Asks a strategy by its table: one without a short_pick. Thread: one at a time, if there is a state. Returns: an index
+ * into the list.
+ */
 uint32_t cmdi_picker_pick(
         const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list);
 
 /** The list that `from` has, as it is now. */
 typedef void (*cmdi_dispatch_view_fn)(const void *from, struct cmdi_dispatch_list *list);
 /**
- * The same of a strategy that is asked by its table. The list is made when it looks at the first one of its `count`
- * connections: one that goes by the key alone looks at none.
+ * The same over a list of `count` connections that is made when the strategy looks at the first of them: one that goes
+ * by the key alone looks at none.
  */
-uint32_t cmdi_picker_ask(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
+uint32_t cmdi_picker_pick_unseen(const struct cmdi_picker *picker, uint64_t key, uint32_t count,
         cmdi_dispatch_view_fn view, const void *from);
 
 /** Of sticky, so far. Thread: any, while it is there. */

@@ -71,7 +71,7 @@ static uint32_t group_shard_ask(struct cmdi_group_shard *group_shard, uint64_t k
     if (group_shard->takes_turns) {
         return cmdi_round_robin_pick(&group_shard->turn, list.count, group_list_takes, &list);
     }
-    return cmdi_picker_pick(&group_shard->picker, key, &list);
+    return group_shard->picker.short_pick(group_shard->picker.state, key, &list);
 }
 
 static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
@@ -81,7 +81,7 @@ static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, ui
                 &group_shard->turn, group_shard->client_count, group_takes_always, NULL);
     }
     if (!group_shard->takes_turns && group_shard->picker.short_pick == NULL) {
-        return cmdi_picker_ask(&group_shard->picker, key, group_shard->client_count,
+        return cmdi_picker_pick_unseen(&group_shard->picker, key, group_shard->client_count,
                 group_shard_show, group_shard);
     }
     return group_shard_ask(group_shard, key);

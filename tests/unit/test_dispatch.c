@@ -272,12 +272,13 @@ static void test_dispatch_list_is_made_once_for_who_looks_at_it(void)
     state_set(0, CMDI_CLIENT_DOWN);
     view_count = 0;
     CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &dispatch, COUNT, NULL), 0);
-    CU_ASSERT_EQUAL(cmdi_picker_ask(&picker, 8, COUNT, view_counted, &group_shard), 8 % COUNT);
+    CU_ASSERT_EQUAL(
+            cmdi_picker_pick_unseen(&picker, 8, COUNT, view_counted, &group_shard), 8 % COUNT);
     CU_ASSERT_EQUAL(view_count, 0); // By the key alone.
     dispatch.pick = pick_least;
-    CU_ASSERT_EQUAL(cmdi_picker_ask(&picker, 0, COUNT, view_counted, &group_shard), 1);
+    CU_ASSERT_EQUAL(cmdi_picker_pick_unseen(&picker, 0, COUNT, view_counted, &group_shard), 1);
     CU_ASSERT_EQUAL(view_count, 1);
-    CU_ASSERT_TRUE(cmdi_picker_ask(&picker, 77, COUNT, view_counted, &group_shard) < COUNT);
+    CU_ASSERT_TRUE(cmdi_picker_pick_unseen(&picker, 77, COUNT, view_counted, &group_shard) < COUNT);
     CU_ASSERT_EQUAL(view_count, 1);
     cmdi_picker_fini(&picker);
 
