@@ -13,11 +13,6 @@
 
 #include "base/hint.h"
 #include "common/value.h"
-#include "msgpack/format.h"
-
-enum {
-    FORM_ROOM = 9, // For what put() stores.
-};
 
 struct form {
     uint8_t head, mask; // The first byte, and what of the number is in it.
@@ -35,18 +30,19 @@ struct form {
     }
 
 /* By how many of the borders a number passes. Those of negative integers stand behind the others. */
-static const struct form integer_forms[16] = {FIX(0, 0x7f), WIDE(HEAD_UINT8, 1),
-        WIDE(HEAD_UINT8 + 1, 2), WIDE(HEAD_UINT8 + 2, 4),
-        WIDE(HEAD_UINT8 + 3, 8), [8] = FIX(HEAD_FIXNEGATIVE, 0x1f), WIDE(HEAD_INT8, 1),
-        WIDE(HEAD_INT8 + 1, 2), WIDE(HEAD_INT8 + 2, 4), WIDE(HEAD_INT64, 8)};
-static const struct form str_forms[] = {
-        FIX(HEAD_FIXSTR, 0x1f), WIDE(HEAD_STR8, 1), WIDE(HEAD_STR8 + 1, 2), WIDE(HEAD_STR32, 4)};
+static const struct form integer_forms[16] = {FIX(0, 0x7f), WIDE(CMDS_HEAD_UINT8_, 1),
+        WIDE(CMDS_HEAD_UINT8_ + 1, 2), WIDE(CMDS_HEAD_UINT8_ + 2, 4),
+        WIDE(CMDS_HEAD_UINT8_ + 3, 8), [8] = FIX(CMDS_HEAD_FIXNEGATIVE_, 0x1f),
+        WIDE(CMDS_HEAD_INT8_, 1), WIDE(CMDS_HEAD_INT8_ + 1, 2), WIDE(CMDS_HEAD_INT8_ + 2, 4),
+        WIDE(CMDS_HEAD_INT64_, 8)};
+static const struct form str_forms[] = {FIX(CMDS_HEAD_FIXSTR_, 0x1f), WIDE(CMDS_HEAD_STR8_, 1),
+        WIDE(CMDS_HEAD_STR8_ + 1, 2), WIDE(CMDS_HEAD_STR32_, 4)};
 static const struct form bin_forms[] = {
-        WIDE(HEAD_BIN8, 1), WIDE(HEAD_BIN8 + 1, 2), WIDE(HEAD_BIN32, 4)};
-static const struct form array_forms[] = {
-        FIX(HEAD_FIXARRAY, 0x0f), WIDE(HEAD_ARRAY16, 2), WIDE(HEAD_ARRAY16 + 1, 4)};
+        WIDE(CMDS_HEAD_BIN8_, 1), WIDE(CMDS_HEAD_BIN8_ + 1, 2), WIDE(CMDS_HEAD_BIN32_, 4)};
+static const struct form array_forms[] = {FIX(CMDS_HEAD_FIXARRAY_, 0x0f),
+        WIDE(CMDS_HEAD_ARRAY16_, 2), WIDE(CMDS_HEAD_ARRAY16_ + 1, 4)};
 static const struct form map_forms[] = {
-        FIX(HEAD_FIXMAP, 0x0f), WIDE(HEAD_MAP16, 2), WIDE(HEAD_MAP16 + 1, 4)};
+        FIX(CMDS_HEAD_FIXMAP_, 0x0f), WIDE(CMDS_HEAD_MAP16_, 2), WIDE(CMDS_HEAD_MAP16_ + 1, 4)};
 
 /* No search for the highest bit: where that is microcode it takes as long as the rest of the field. */
 static CMDI_INLINED unsigned wide_borders(uint64_t number)
@@ -56,14 +52,14 @@ static CMDI_INLINED unsigned wide_borders(uint64_t number)
 
 static CMDI_INLINED const struct form *unsigned_form(uint64_t value)
 {
-    return &integer_forms[(value >= HEAD_FIXMAP) + wide_borders(value)];
+    return &integer_forms[(value >= CMDS_HEAD_FIXMAP_) + wide_borders(value)];
 }
 
 /* Of a negative one the complement is looked at, twice as large, because one bit is the sign's. */
 static CMDI_INLINED const struct form *signed_form(int64_t value)
 {
     uint64_t sign = (uint64_t)(value >> 63), number = (uint64_t)value ^ sign;
-    bool is_wide = (uint64_t)value + 32 >= HEAD_FIXMAP + 32;
+    bool is_wide = (uint64_t)value + 32 >= CMDS_HEAD_FIXMAP_ + 32;
     return &integer_forms[(sign & 8) + is_wide + wide_borders(number + (number & sign))];
 }
 

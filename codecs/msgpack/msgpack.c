@@ -23,6 +23,6 @@ const struct cmds_codec cmds_codec_msgpack_map = {
         .name = "msgpack-map",
         .size = cmdi_msgpack_map_size,
         .encode = cmdi_msgpack_map_encode,
-        .decode = cmdi_msgpack_decode,
+        .decode = cmdi_msgpack_map_decode,
         .try_encode = cmdi_msgpack_map_try,
 };

@@ -10,6 +10,22 @@
 
 #include <cmdstream/codec.h>
 
+/** What the code of a schema takes: see compiled.h. */
+#define CMDI_PLAIN_KINDS(X)                                                                        \
+    X(CMDS_KIND_BOOL)                                                                              \
+    X(CMDS_KIND_I8)                                                                                \
+    X(CMDS_KIND_I16)                                                                               \
+    X(CMDS_KIND_I32)                                                                               \
+    X(CMDS_KIND_I64)                                                                               \
+    X(CMDS_KIND_U8)                                                                                \
+    X(CMDS_KIND_U16)                                                                               \
+    X(CMDS_KIND_U32)                                                                               \
+    X(CMDS_KIND_U64)                                                                               \
+    X(CMDS_KIND_F32)                                                                               \
+    X(CMDS_KIND_F64)                                                                               \
+    X(CMDS_KIND_STRING)                                                                            \
+    X(CMDS_KIND_BYTES)
+
 /* Of the tables of both codecs: see codec.h. */
 int64_t cmdi_msgpack_size(
         const struct cmds_codec *self, const struct cmds_type *type, const void *value);
@@ -24,6 +40,8 @@ int64_t cmdi_msgpack_try(const struct cmds_codec *self, const struct cmds_type *
 int64_t cmdi_msgpack_map_try(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t room);
 int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_arena *arena, void *value);
+int64_t cmdi_msgpack_map_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value);
 
 /**

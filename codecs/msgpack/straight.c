@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way that nearly all messages take: structs as arrays or maps of just the fields that we know, in the
- * order of the schema, each in a form of its own kind. One step per field over the schema's rows, without the
- * parser's states.
+ * order of the schema, each in a form of its own kind. By the code that the compiler made of the schema
+ * (compiled.h), as far as that leads; from there one step per field over the schema's rows, without the parser's states.
  *
  * It either reads all of a value or says that it is not for it, and read.c begins anew: so whatever is odd,
  * wrong or too large is judged in one place alone, by one set of rules. What it takes, read.c takes as
@@ -11,25 +11,20 @@
  * Recurses over nested schemas, whose depth the protocol check bounds, never over the value. An array has
  * no more elements than bytes follow, and memory is bounded by the arena. No state, any thread.
  */
-#include <endian.h>
 #include <limits.h>
 
 #include "base/hint.h"
 #include "codec/arena.h"
 #include "common/carrier.h"
 #include "common/value.h"
-#include "msgpack/format.h"
 #include "msgpack/msgpack.h"
 
-#define FLOAT32_EXPONENT 0x7f800000u
-
 /* What every traced command begins with whose carrier is but a traceparent. */
-static const uint8_t carrier_head[] = {HEAD_FIXARRAY | 2, HEAD_FIXMAP | 1,
-        HEAD_FIXSTR | CMDI_CARRIER_KEY, 't', 'r', 'a', 'c', 'e', 'p', 'a', 'r', 'e', 'n', 't',
-        HEAD_STR8, CMDI_CARRIER_VALUE};
+static const uint8_t carrier_head[] = {CMDS_HEAD_FIXARRAY_ | 2, CMDS_HEAD_FIXMAP_ | 1,
+        CMDS_HEAD_FIXSTR_ | CMDI_CARRIER_KEY, 't', 'r', 'a', 'c', 'e', 'p', 'a', 'r', 'e', 'n', 't',
+        CMDS_HEAD_STR8_, CMDI_CARRIER_VALUE};
 
 enum {
-    WORD = sizeof(uint64_t),
     REMOVED_MAX = 8, // Rows that a map may pass over: a body does not pay for more.
     CARRIER_KEY = 3, // Where each part of a traced command begins.
     CARRIER_VALUE = sizeof(carrier_head),
@@ -47,206 +42,26 @@ struct source {
     bool has_mark;
 };
 
-/* The next bytes, of which there are one to seven, with zeros behind them: two loads that overlap. */
-static __attribute__((noinline)) uint64_t last_word(const uint8_t *at, const uint8_t *end)
-{
-    size_t size = (size_t)(end - at);
-    uint64_t first, last;
-    if (size >= 4) {
-        first = (uint64_t)be32toh(CMDI_LOAD(uint32_t, at)) << 32;
-        last = be32toh(CMDI_LOAD(uint32_t, end - 4));
-    } else if (size >= 2) {
-        first = (uint64_t)be16toh(CMDI_LOAD(uint16_t, at)) << 48;
-        last = be16toh(CMDI_LOAD(uint16_t, end - 2));
-    } else {
-        return (uint64_t)*at << 56;
-    }
-    return first | last << (64 - 8 * size);
-}
-
-/* The next `width` bytes, at least, in the upper end of the word. Returns: false: they are not there. */
-static CMDI_INLINED bool see_word(
-        const uint8_t *at, const uint8_t *end, unsigned width, uint64_t *word)
-{
-    if (CMDI_LIKELY(end - at >= WORD)) {
-        *word = be64toh(CMDI_LOAD(uint64_t, at));
-        return true;
-    }
-    if (end - at < (ptrdiff_t)width) {
-        return false;
-    }
-    *word = last_word(at, end);
-    return true;
-}
-
-/*
- * An integer that is longer than its first byte: its 64 bits, and all ones if its form has a sign. The width is the last two bits of
- * the first byte, and the next one says whether there is a sign: no branch depends on the value.
- */
-static CMDI_INLINED const uint8_t *take_integer(
-        const uint8_t *at, const uint8_t *end, uint8_t head, uint64_t *bits, uint64_t *has_sign)
-{
-    unsigned form = head - (unsigned)HEAD_UINT8, bit_count = 8u << (form & 3);
-    unsigned width = bit_count / 8, shift = -bit_count & 63;
-    uint64_t word;
-    if (CMDI_UNLIKELY(form > HEAD_INT64 - HEAD_UINT8 || !see_word(at, end, width, &word))) {
-        return NULL;
-    }
-    uint64_t plain = word >> shift, extended = (uint64_t)((int64_t)word >> shift);
-    *has_sign = -(uint64_t)(form >> 2);
-    *bits = plain ^ ((plain ^ extended) & *has_sign);
-    return at + width;
-}
-
-static CMDI_INLINED const uint8_t *take_signed(const uint8_t *at, const uint8_t *end, uint8_t head,
-        int64_t min, int64_t max, int64_t *value)
-{
-    uint64_t bits, has_sign;
-    *value = (int8_t)head;
-    if (*value >= -32) {
-        return at;
-    }
-    at = take_integer(at, end, head, &bits, &has_sign);
-    if (CMDI_UNLIKELY(at == NULL)) {
-        return NULL;
-    }
-    *value = (int64_t)bits;
-    bool fits = (int64_t)(bits & ~has_sign) >= 0 && *value >= min && *value <= max;
-    return CMDI_LIKELY(fits) ? at : NULL;
-}
-
-static CMDI_INLINED const uint8_t *take_unsigned(
-        const uint8_t *at, const uint8_t *end, uint8_t head, uint64_t max, uint64_t *value)
-{
-    uint64_t has_sign;
-    *value = head;
-    if (head < HEAD_FIXMAP) {
-        return at;
-    }
-    at = take_integer(at, end, head, value, &has_sign);
-    if (CMDI_UNLIKELY(at == NULL)) {
-        return NULL;
-    }
-    bool fits = (int64_t)(*value & has_sign) >= 0 && *value <= max;
-    return CMDI_LIKELY(fits) ? at : NULL;
-}
-
-/* The length of a str or a bin, all of which is there. `wide`: the form that is expected. */
-static CMDI_INLINED const uint8_t *take_length(
-        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t wide, size_t *size)
-{
-    const uint8_t other = wide == HEAD_STR8 ? HEAD_BIN8 : HEAD_STR8;
-    *size = head & 0x1f;
-    if ((head & 0xe0) != HEAD_FIXSTR) {
-        unsigned form = head - (unsigned)wide;
-        if (CMDI_UNLIKELY(form > 2)) {
-            form = head - (unsigned)other;
-        }
-        unsigned width = 1u << (form & 3);
-        uint64_t word;
-        if (CMDI_UNLIKELY(form > 2 || !see_word(at, end, width, &word))) {
-            return NULL;
-        }
-        *size = word >> (64 - 8 * width);
-        at += width;
-    }
-    return CMDI_LIKELY((size_t)(end - at) >= *size) ? at : NULL;
-}
-
-static CMDI_INLINED const uint8_t *take_span(const uint8_t *at, const uint8_t *end, uint8_t head,
-        uint8_t wide, uint32_t size_max, uint8_t *to)
-{
-    struct cmds_string span;
-    at = take_length(at, end, head, wide, &span.size);
-    if (CMDI_UNLIKELY(at == NULL || (size_max != 0 && span.size > size_max))) {
-        return NULL;
-    }
-    span.data = (const char *)at;
-    CMDI_STORE(struct cmds_string, to, span);
-    return at + span.size;
-}
-
-static CMDI_INLINED const uint8_t *take_float(
-        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t *to)
-{
-    if (head != HEAD_FLOAT32 || end - at < (ptrdiff_t)sizeof(uint32_t)) {
-        return NULL;
-    }
-    uint32_t word = be32toh(CMDI_LOAD(uint32_t, at));
-    if ((word & FLOAT32_EXPONENT) == FLOAT32_EXPONENT) {
-        return NULL; // Of NaN read.c keeps not every bit.
-    }
-    CMDI_STORE(uint32_t, to, word);
-    return at + sizeof(word);
-}
-
-static CMDI_INLINED const uint8_t *take_double(
-        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t *to)
-{
-    if (CMDI_UNLIKELY(head != HEAD_FLOAT64 || end - at < WORD)) {
-        return NULL;
-    }
-    CMDI_STORE(uint64_t, to, be64toh(CMDI_LOAD(uint64_t, at)));
-    return at + sizeof(uint64_t);
-}
-
-#define TAKE_SIGNED(type, min, max)                                                                \
-    at = take_signed(at, end, head, (min), (max), &number);                                        \
-    if (CMDI_LIKELY(at != NULL)) {                                                                 \
-        CMDI_STORE(type, to, (type)number);                                                        \
-    }                                                                                              \
-    return at
-#define TAKE_UNSIGNED(type, max)                                                                   \
-    at = take_unsigned(at, end, head, (max), &word);                                               \
-    if (CMDI_LIKELY(at != NULL)) {                                                                 \
-        CMDI_STORE(type, to, (type)word);                                                          \
-    }                                                                                              \
-    return at
-
-/* What needs no memory. NULL: no such kind, too. */
+/* One copy of the code for each kind, as the functions of compiled.h want it. NULL: it is of no plain kind, too. */
 static CMDI_INLINED const uint8_t *take_plain(const uint8_t *at, const uint8_t *end, uint8_t head,
         unsigned form, uint32_t size_max, uint8_t *to)
 {
-    int64_t number;
-    uint64_t word;
+#define TAKE(kind)                                                                                 \
+    case kind:                                                                                     \
+        return cmds_take_(at, end, head, kind, size_max, to);
     switch (form) {
-    case CMDS_KIND_BOOL:
-        *to = head & 1;
-        return CMDI_LIKELY((head & 0xfe) == HEAD_FALSE) ? at : NULL;
-    case CMDS_KIND_I8:
-        TAKE_SIGNED(int8_t, INT8_MIN, INT8_MAX);
-    case CMDS_KIND_I16:
-        TAKE_SIGNED(int16_t, INT16_MIN, INT16_MAX);
-    case CMDS_KIND_I32:
-        TAKE_SIGNED(int32_t, INT32_MIN, INT32_MAX);
-    case CMDS_KIND_I64:
-        TAKE_SIGNED(int64_t, INT64_MIN, INT64_MAX);
-    case CMDS_KIND_U8:
-        TAKE_UNSIGNED(uint8_t, UINT8_MAX);
-    case CMDS_KIND_U16:
-        TAKE_UNSIGNED(uint16_t, UINT16_MAX);
-    case CMDS_KIND_U32:
-        TAKE_UNSIGNED(uint32_t, UINT32_MAX);
-    case CMDS_KIND_U64:
-        TAKE_UNSIGNED(uint64_t, UINT64_MAX);
-    case CMDS_KIND_F32:
-        return take_float(at, end, head, to);
-    case CMDS_KIND_F64:
-        return take_double(at, end, head, to);
-    case CMDS_KIND_STRING:
-        return take_span(at, end, head, HEAD_STR8, size_max, to);
-    case CMDS_KIND_BYTES:
-        return take_span(at, end, head, HEAD_BIN8, size_max, to);
+        CMDI_PLAIN_KINDS(TAKE)
     default:
         return NULL;
     }
+#undef TAKE
 }
 
 static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, uint8_t head,
         const struct cmds_field *field, uint32_t size_max, uint8_t *to)
 {
     size_t size;
-    at = take_length(at, end, head, HEAD_STR8, &size);
+    at = cmds_take_length_(at, end, head, CMDS_HEAD_STR8_, &size);
     if (at == NULL || size >= field->item_size || (size_max != 0 && size > size_max) ||
             memchr(at, '\0', size) != NULL) {
         return NULL;
@@ -259,7 +74,7 @@ static const uint8_t *take_blob(const uint8_t *at, const uint8_t *end, uint8_t h
         const struct cmds_field *field, uint8_t *to)
 {
     size_t size;
-    at = take_length(at, end, head, HEAD_BIN8, &size);
+    at = cmds_take_length_(at, end, head, CMDS_HEAD_BIN8_, &size);
     if (at == NULL || size != field->item_size) {
         return NULL;
     }
@@ -277,7 +92,7 @@ static CMDI_INLINED const uint8_t *take_count(const uint8_t *at, const uint8_t *
     }
     unsigned width = head == wide ? 2 : 4;
     uint64_t word;
-    if ((head != wide && head != wide + 1) || !see_word(at, end, width, &word)) {
+    if ((head != wide && head != wide + 1) || !cmds_see_word_(at, end, width, &word)) {
         return NULL;
     }
     *count = word >> (64 - 8 * width);
@@ -310,7 +125,7 @@ static const uint8_t *take_map(
         const uint8_t *at, struct source *source, uint8_t head, uint32_t count_max, uint8_t *to)
 {
     size_t count;
-    at = take_count(at, source->end, head, HEAD_FIXMAP, HEAD_MAP16, &count);
+    at = take_count(at, source->end, head, CMDS_HEAD_FIXMAP_, CMDS_HEAD_MAP16_, &count);
     if (at == NULL || count == 0) {
         return at;
     }
@@ -322,7 +137,7 @@ static const uint8_t *take_map(
         if (at == source->end) {
             return NULL;
         }
-        at = take_span(at + 1, source->end, *at, HEAD_STR8, 0, item);
+        at = cmds_take_span_(at + 1, source->end, *at, CMDS_HEAD_STR8_, 0, item);
         item += sizeof(struct cmds_string);
     }
     return at;
@@ -346,7 +161,7 @@ static const uint8_t *take_item(const uint8_t *at, struct source *source, uint8_
     case CMDS_KIND_STRUCT:
         return take_struct(at, source, head, field->nested, to);
     case CMDS_KIND_RESERVED:
-        return head == HEAD_NIL ? at : NULL;
+        return head == CMDS_HEAD_NIL_ ? at : NULL;
     default:
         return take_plain(at, source->end, head, field->kind, size_max, to);
     }
@@ -372,7 +187,7 @@ static const uint8_t *take_array(const uint8_t *at, struct source *source, uint8
         const struct cmds_field *field, uint8_t *to)
 {
     size_t count;
-    at = take_count(at, source->end, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count);
+    at = take_count(at, source->end, head, CMDS_HEAD_FIXARRAY_, CMDS_HEAD_ARRAY16_, &count);
     if (at == NULL || count == 0) {
         return at;
     }
@@ -393,7 +208,7 @@ static const uint8_t *take_many(const uint8_t *at, struct source *source, uint8_
     if (field->shape == CMDS_SHAPE_ARRAY) {
         return take_array(at, source, head, field, to);
     }
-    if (head == HEAD_NIL) {
+    if (head == CMDS_HEAD_NIL_) {
         return at;
     }
     CMDI_STORE(bool, to, true);
@@ -516,7 +331,7 @@ static const uint8_t *take_pairs(const uint8_t *at, struct source *source,
         if (rows == 0 || field->kind == CMDS_KIND_RESERVED || at == source->end) {
             return NULL;
         }
-        at = take_length(at + 1, source->end, *at, HEAD_STR8, &size);
+        at = cmds_take_length_(at + 1, source->end, *at, CMDS_HEAD_STR8_, &size);
         if (at == NULL || !is_named(field, at, size)) {
             return NULL;
         }
@@ -528,16 +343,42 @@ static const uint8_t *take_pairs(const uint8_t *at, struct source *source,
     return at;
 }
 
-static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint8_t head,
+/* By the rows alone. */
+static const uint8_t *take_by_rows(const uint8_t *at, struct source *source, uint8_t head,
         const struct cmds_schema *schema, uint8_t *value)
 {
     size_t count;
-    const uint8_t *rows = take_count(at, source->end, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count);
+    const uint8_t *rows =
+            take_count(at, source->end, head, CMDS_HEAD_FIXARRAY_, CMDS_HEAD_ARRAY16_, &count);
     if (rows != NULL) {
         return take_rows(rows, source, schema, count, value);
     }
-    at = take_count(at, source->end, head, HEAD_FIXMAP, HEAD_MAP16, &count);
+    at = take_count(at, source->end, head, CMDS_HEAD_FIXMAP_, CMDS_HEAD_MAP16_, &count);
     return at != NULL ? take_pairs(at, source, schema, count, value) : NULL;
+}
+
+/* What the code has left, which did begin. */
+static const uint8_t *take_left(struct cmds_read_ done, struct source *source,
+        const struct cmds_schema *schema, uint8_t *value)
+{
+    if (done.left == 0) {
+        return done.at;
+    }
+    struct walk walk = {
+            cmds_schema_field(schema, schema->field_count - (uint32_t)done.left), done.at};
+    return walk_rest(walk, cmdi_rows_end(schema), schema->field_stride, source, value);
+}
+
+static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_schema *schema, uint8_t *value)
+{
+    if (CMDI_LIKELY(schema->compiled != NULL && (head & 0xf0) == CMDS_HEAD_FIXARRAY_)) {
+        struct cmds_read_ done = schema->compiled->read(at - 1, source->end, value);
+        if (CMDI_LIKELY(done.left != CMDS_NOT_BEGUN_)) {
+            return take_left(done, source, schema, value);
+        }
+    }
+    return take_by_rows(at, source, head, schema, value);
 }
 
 /* Does a traced command begin here, with the carrier that it mostly has, and is its own command behind that? */
@@ -545,7 +386,7 @@ static CMDI_INLINED bool is_carrier(
         const struct cmds_schema *schema, const uint8_t *begin, size_t size)
 {
     return size > CARRIER_END && memcmp(begin, carrier_head, sizeof(carrier_head)) == 0 &&
-           (begin[CARRIER_END] & 0xf0) == HEAD_FIXARRAY && cmdi_schema_has_carrier(schema);
+           (begin[CARRIER_END] & 0xf0) == CMDS_HEAD_FIXARRAY_ && cmdi_schema_has_carrier(schema);
 }
 
 /* NULL, too: there is no memory for the pair, and then the other ways find none. */
@@ -565,68 +406,85 @@ static const uint8_t *take_traced(const uint8_t *begin, struct source *source,
     CMDI_STORE(bool, value + carrier->offset, true);
     CMDI_STORE(struct cmds_map, value + carrier->offset + carrier->item_offset,
             ((struct cmds_map){pair, 1}));
-    return take_rows(begin + CARRIER_END + 1, source, command->nested, begin[CARRIER_END] & 0x0f,
+    return take_struct(begin + CARRIER_END + 1, source, begin[CARRIER_END], command->nested,
             value + command->offset);
 }
 
-/* Whatever the first walk did not come to the end of. `walk.at` NULL: it did not begin. */
-static bool read_rest(struct walk walk, const struct cmds_schema *schema, struct cmds_bytes in,
-        struct cmds_arena *arena, void *value)
+/* A whole value, in memory for whoever goes on: the way that nearly all take keeps no register for them. */
+struct whole {
+    const struct cmds_schema *schema;
+    struct cmds_bytes in;
+    struct cmds_arena *arena;
+    void *value;
+};
+
+/* Whatever the code did not come to the end of. */
+static bool read_rest(struct cmds_read_ done, const struct whole *whole)
 {
-    const uint8_t *begin = in.data;
-    struct source source = {.end = begin + in.size, .arena = arena, .has_mark = false};
+    const struct cmds_schema *schema = whole->schema;
+    const uint8_t *begin = whole->in.data;
+    struct source source = {
+            .end = begin + whole->in.size, .arena = whole->arena, .has_mark = false};
     const uint8_t *at = NULL;
-    if (is_carrier(schema, begin, in.size)) {
-        at = take_traced(begin, &source, schema, value);
-    } else if (walk.at != NULL) {
-        const struct cmds_field *end_field = cmds_schema_field(schema, *begin & 0x0f);
-        at = walk_rest(walk, end_field, schema->field_stride, &source, value);
-    } else if (in.size > 0) {
-        at = take_struct(begin + 1, &source, *begin, schema, value);
+    if (done.left != CMDS_NOT_BEGUN_) {
+        at = take_left(done, &source, schema, whole->value);
+    } else if (is_carrier(schema, begin, whole->in.size)) {
+        at = take_traced(begin, &source, schema, whole->value);
+    } else if (whole->in.size > 0) {
+        at = take_by_rows(begin + 1, &source, *begin, schema, whole->value);
     }
     if (at == source.end) {
         return true;
     }
     if (source.has_mark) {
-        cmdi_arena_rewind(arena, &source.mark);
+        cmdi_arena_rewind(whole->arena, &source.mark);
     }
-    memset(value, 0, schema->value_size);
+    memset(whole->value, 0, schema->value_size);
     return false;
-}
-
-static CMDI_INLINED bool read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
-        struct cmds_arena *arena, void *value)
-{
-    const uint8_t *begin = in.data, *end = begin + in.size;
-    struct walk walk = {schema->fields, NULL};
-    unsigned count = in.size > 0 ? *begin ^ HEAD_FIXARRAY : UINT_MAX;
-    // A struct of two whose first is a map of one pair, as carriers are: the quick walk would not come far.
-    if (in.size > CARRIER_END && CMDI_UNLIKELY(memcmp(begin, carrier_head, 2) == 0)) {
-        return read_rest(walk, schema, in, arena, value);
-    }
-    if (CMDI_LIKELY(count <= 0x0f && count <= schema->field_count)) {
-        walk.at = begin + 1;
-        const struct cmds_field *end_field = cmds_schema_field(schema, count);
-        const uint8_t *at = walk_quick(walk, end_field, schema->field_stride, end, value, &walk);
-        if (CMDI_LIKELY(at == end)) {
-            return true;
-        }
-        walk.at = at == NULL ? walk.at : NULL; // Something lies behind it, which is not for us.
-    }
-    return read_rest(walk, schema, in, arena, value);
 }
 
 bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)
 {
-    return read_straight(schema, in, arena, value);
+    const struct whole whole = {schema, in, arena, value};
+    const uint8_t *begin = in.data, *end = begin + in.size;
+    struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
+    if (CMDI_LIKELY(schema->compiled != NULL)) {
+        done = schema->compiled->read(begin, end, value);
+    }
+    return (done.at == end && done.left == 0) || read_rest(done, &whole);
+}
+
+static __attribute__((noinline)) int64_t decode_rest(
+        struct cmds_read_ done, const struct whole *whole)
+{
+    return read_rest(done, whole)
+                   ? (int64_t)whole->in.size
+                   : cmdi_msgpack_read(whole->schema, whole->in, whole->arena, whole->value);
 }
 
 int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
-    (void)self; // Both read both forms.
-    return CMDI_LIKELY(read_straight(type->schema, in, arena, value))
-                   ? (int64_t)in.size
-                   : cmdi_msgpack_read(type->schema, in, arena, value);
+    (void)self;
+    const struct whole whole = {type->schema, in, arena, value};
+    const struct cmds_compiled *compiled = whole.schema->compiled;
+    const uint8_t *begin = in.data, *end = begin + in.size;
+    struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
+    if (CMDI_LIKELY(compiled != NULL)) {
+        done = compiled->read(begin, end, value);
+        if (CMDI_LIKELY(done.at == end && done.left == 0)) {
+            return end - begin;
+        }
+    }
+    return decode_rest(done, &whole);
+}
+
+/* Reads both forms, too; most are maps, of which no code is made. */
+int64_t cmdi_msgpack_map_decode(const struct cmds_codec *self, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_arena *arena, void *value)
+{
+    (void)self;
+    const struct whole whole = {type->schema, in, arena, value};
+    return decode_rest((struct cmds_read_){in.data, CMDS_NOT_BEGUN_}, &whole);
 }

@@ -21,7 +21,7 @@ enum {
 
 /*
  * All functions below return the place behind what they have written; NULL: it is refused, or has no room before
- * `end`. An item has FORM_ROOM bytes when it begins.
+ * `end`. An item has CMDS_ITEM_ROOM_ bytes when it begins.
  */
 
 static uint8_t *try_array_struct(
@@ -37,100 +37,21 @@ static CMDI_INLINED uint64_t limit_of(uint32_t size_max)
 
 /* --- Items ------------------------------------------------------------------------------------ */
 
-/* One that is longer than its first byte. `number`: what is as long, without a sign. */
-static CMDI_INLINED uint8_t *put_wide(uint8_t *out, uint64_t value, uint64_t number, unsigned head)
-{
-    if (number > UINT32_MAX) {
-        *out = (uint8_t)(head + 3);
-        CMDI_STORE(uint64_t, out + 1, htobe64(value));
-        return out + 1 + sizeof(uint64_t);
-    }
-    unsigned borders = (unsigned)(number > UINT8_MAX) + (number > UINT16_MAX);
-    *out = (uint8_t)(head + borders);
-    CMDI_STORE(
-            uint32_t, out + 1, htobe32((uint32_t)value << (24 - 8 * borders - 8 * (borders >> 1))));
-    return out + 2 + borders + (borders >> 1);
-}
-
-/* Of numbers of every size the short ones and the longest ones are guessed. */
-static CMDI_INLINED uint8_t *put_unsigned(uint8_t *out, uint64_t value)
-{
-    if (value < HEAD_FIXMAP) {
-        *out = (uint8_t)value;
-        return out + 1;
-    }
-    return put_wide(out, value, value, HEAD_UINT8);
-}
-
-static CMDI_INLINED uint8_t *put_signed(uint8_t *out, int64_t value)
-{
-    if ((uint64_t)value + 32 < HEAD_FIXMAP + 32) {
-        *out = (uint8_t)value;
-        return out + 1;
-    }
-    uint64_t sign = (uint64_t)(value >> 63), number = (uint64_t)value ^ sign;
-    return put_wide(out, (uint64_t)value, number + (number & sign),
-            HEAD_UINT8 + (unsigned)(sign & (HEAD_INT8 - HEAD_UINT8)));
-}
-
-static CMDI_INLINED uint8_t *put_length(uint8_t *out, size_t size, bool is_str)
-{
-    if (size <= UINT8_MAX) {
-        bool is_wide = !is_str || size >= 32;
-        out[0] = (uint8_t)(is_wide ? (is_str ? HEAD_STR8 : HEAD_BIN8) : HEAD_FIXSTR | size);
-        out[1] = (uint8_t)size;
-        return out + 1 + is_wide;
-    }
-    if (CMDI_LIKELY(size <= UINT16_MAX)) {
-        out[0] = is_str ? HEAD_STR8 + 1 : HEAD_BIN8 + 1;
-        CMDI_STORE(uint16_t, out + 1, htobe16((uint16_t)size));
-        return out + 3;
-    }
-    out[0] = is_str ? HEAD_STR32 : HEAD_BIN32;
-    CMDI_STORE(uint32_t, out + 1, htobe32((uint32_t)size));
-    return out + 5;
-}
-
-/*
- * What has no fixed length ends before `border`, which may be in front of `out`, and leaves the rest to what
- * follows.
- */
-static CMDI_INLINED uint8_t *try_span(uint8_t *out, const uint8_t *border, const void *data,
-        size_t size, uint32_t size_max, bool is_str)
-{
-    if (CMDI_UNLIKELY(size > limit_of(size_max) || (int64_t)size > border - out)) {
-        return NULL;
-    }
-    out = put_length(out, size, is_str);
-    if (CMDI_UNLIKELY(data == NULL)) {
-        return size == 0 ? out : NULL;
-    }
-    memcpy(out, data, size);
-    return out + size;
-}
-
-static CMDI_INLINED uint8_t *try_bytes(
-        uint8_t *out, const uint8_t *border, const uint8_t *at, uint32_t size_max, bool is_str)
-{
-    struct cmds_bytes span = CMDI_LOAD(struct cmds_bytes, at);
-    return try_span(out, border, span.data, span.size, size_max, is_str);
-}
-
 static uint8_t *try_text(uint8_t *out, const uint8_t *border, const struct cmds_field *field,
         const uint8_t *at, uint32_t size_max)
 {
     int64_t size = cmdi_text_length(field, at, size_max);
-    return size < 0 ? NULL : try_span(out, border, at, (size_t)size, 0, true);
+    return size < 0 ? NULL : cmds_put_span_(out, border, at, (size_t)size, 0, true);
 }
 
 /* A context without more: bytes of one length, and most of them always the same. */
 static CMDI_INLINED uint8_t *put_context(uint8_t *out, const struct cmds_pair *pair)
 {
-    out[0] = HEAD_FIXMAP | 1;
-    out[1] = HEAD_FIXSTR | CMDI_CARRIER_KEY;
+    out[0] = CMDS_HEAD_FIXMAP_ | 1;
+    out[1] = CMDS_HEAD_FIXSTR_ | CMDI_CARRIER_KEY;
     memcpy(out + 2, pair->key.data, CMDI_CARRIER_KEY);
     out += 2 + CMDI_CARRIER_KEY;
-    out[0] = HEAD_STR8;
+    out[0] = CMDS_HEAD_STR8_;
     out[1] = CMDI_CARRIER_VALUE;
     memcpy(out + 2, pair->value.data, CMDI_CARRIER_VALUE);
     return out + 2 + CMDI_CARRIER_VALUE;
@@ -149,10 +70,10 @@ static uint8_t *try_pairs(uint8_t *out, const uint8_t *end, const uint8_t *at, u
     out = put(out, count_form(map_forms, map.count), map.count);
     for (size_t i = 0; i < 2 * map.count; i++) {
         text = i % 2 == 0 ? &map.items[i / 2].key : &map.items[i / 2].value;
-        if (end - out < FORM_ROOM) {
+        if (end - out < CMDS_ITEM_ROOM_) {
             return NULL;
         }
-        out = try_span(out, end - FORM_ROOM, text->data, text->size, 0, true);
+        out = cmds_put_span_(out, end - CMDS_ITEM_ROOM_, text->data, text->size, 0, true);
         if (out == NULL) {
             return NULL;
         }
@@ -174,52 +95,26 @@ static uint8_t *try_many(uint8_t *out, const uint8_t *border, const struct cmds_
 static CMDI_INLINED uint8_t *try_form(uint8_t *out, const uint8_t *border, unsigned form,
         const struct cmds_field *field, const uint8_t *at, uint32_t size_max, bool as_map)
 {
+#define PUT(kind)                                                                                  \
+    case kind:                                                                                     \
+        return cmds_put_(out, border, kind, at, size_max);
     switch (form) {
+        CMDI_PLAIN_KINDS(PUT)
     case CMDS_KIND_RESERVED:
-        *out = HEAD_NIL; // What was removed.
+        *out = CMDS_HEAD_NIL_; // What was removed.
         return out + 1;
-    case CMDS_KIND_BOOL:
-        *out = (uint8_t)(HEAD_FALSE + (*at != 0));
-        return out + 1;
-    case CMDS_KIND_I8:
-        return put_signed(out, CMDI_LOAD(int8_t, at));
-    case CMDS_KIND_I16:
-        return put_signed(out, CMDI_LOAD(int16_t, at));
-    case CMDS_KIND_I32:
-        return put_signed(out, CMDI_LOAD(int32_t, at));
-    case CMDS_KIND_I64:
-        return put_signed(out, CMDI_LOAD(int64_t, at));
-    case CMDS_KIND_U8:
-        return put_unsigned(out, CMDI_LOAD(uint8_t, at));
-    case CMDS_KIND_U16:
-        return put_unsigned(out, CMDI_LOAD(uint16_t, at));
-    case CMDS_KIND_U32:
-        return put_unsigned(out, CMDI_LOAD(uint32_t, at));
-    case CMDS_KIND_U64:
-        return put_unsigned(out, CMDI_LOAD(uint64_t, at));
-    case CMDS_KIND_F32:
-        *out = HEAD_FLOAT32;
-        CMDI_STORE(uint32_t, out + 1, htobe32(CMDI_LOAD(uint32_t, at)));
-        return out + 1 + sizeof(uint32_t);
-    case CMDS_KIND_F64:
-        *out = HEAD_FLOAT64;
-        CMDI_STORE(uint64_t, out + 1, htobe64(CMDI_LOAD(uint64_t, at)));
-        return out + 1 + sizeof(uint64_t);
-    case CMDS_KIND_STRING:
-        return try_bytes(out, border, at, size_max, true);
-    case CMDS_KIND_BYTES:
-        return try_bytes(out, border, at, size_max, false);
     case CMDS_KIND_MAP:
         return try_pairs(out, border, at, size_max);
     case CMDS_KIND_TEXT:
         return try_text(out, border, field, at, size_max);
     case CMDS_KIND_BLOB:
-        return try_span(out, border, at, field->item_size, 0, false);
+        return cmds_put_span_(out, border, at, field->item_size, 0, false);
     case CMDS_KIND_STRUCT:
         return try_struct(out, border, field->nested, at, as_map);
     default:
         return try_many(out, border, field, at, as_map);
     }
+#undef PUT
 }
 
 static uint8_t *try_item(uint8_t *out, const uint8_t *border, const struct cmds_field *field,
@@ -257,7 +152,7 @@ static uint8_t *try_many(uint8_t *out, const uint8_t *border, const struct cmds_
         return try_array(out, border, field, at, as_map);
     }
     if (*at == 0) {
-        *out = HEAD_NIL;
+        *out = CMDS_HEAD_NIL_;
         return out + 1;
     }
     at += field->item_offset;
@@ -266,36 +161,12 @@ static uint8_t *try_many(uint8_t *out, const uint8_t *border, const struct cmds_
 
 /* --- Structs ---------------------------------------------------------------------------------- */
 
-/*
- * Of a struct: each row may take FORM_ROOM bytes behind this place, without a look at what is left. What may take
- * more ends before it. Returns: false: there is not so much room.
- */
-static CMDI_INLINED bool find_border(const uint8_t *out, const uint8_t *end,
-        const struct cmds_schema *schema, const uint8_t **border)
+static CMDI_INLINED uint8_t *try_rows(uint8_t *out, const uint8_t *border,
+        const struct cmds_schema *schema, size_t from, const uint8_t *value)
 {
-    const ptrdiff_t kept = FORM_ROOM * ((ptrdiff_t)schema->field_count + 2);
-    if (CMDI_UNLIKELY(end - out < kept)) {
-        return false;
-    }
-    *border = end - kept;
-    return true;
-}
-
-static CMDI_INLINED uint8_t *try_array_rows(
-        uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
-{
-    const uint32_t stride = schema->field_stride, count = schema->field_count;
-    const struct cmds_field *field = schema->fields, *rows_end = cmdi_rows_end(schema);
-    const uint8_t *border;
-    if (!find_border(out, end, schema, &border)) {
-        return NULL;
-    }
-    if (CMDI_LIKELY(count < 16)) {
-        *out = (uint8_t)(HEAD_FIXARRAY + count);
-        out++;
-    } else {
-        out = put(out, count_form(array_forms, count), count);
-    }
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *field = cmds_schema_field(schema, (uint32_t)from);
+    const struct cmds_field *rows_end = cmdi_rows_end(schema);
     for (; field != rows_end; field = cmdi_row_after(field, stride)) {
         out = try_form(out, border, cmdi_row_form(field), field, value + field->offset,
                 field->size_max, false);
@@ -306,10 +177,34 @@ static CMDI_INLINED uint8_t *try_array_rows(
     return out;
 }
 
+/* Where the code did not come to the end, or there is none. */
+static __attribute__((noinline)) uint8_t *try_left(struct cmds_written_ done, const uint8_t *end,
+        const struct cmds_schema *schema, const uint8_t *value)
+{
+    const uint32_t count = schema->field_count;
+    const uint8_t *border;
+    uint8_t *out = done.at;
+    if (done.left != CMDS_NOT_BEGUN_) {
+        return try_rows(out, cmds_border_(end, count), schema, count - done.left, value);
+    }
+    if (!cmds_find_border_(out, end, count, &border)) {
+        return NULL;
+    }
+    out = put(out, count_form(array_forms, count), count);
+    return try_rows(out, border, schema, 0, value);
+}
+
 static uint8_t *try_array_struct(
         uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
-    return try_array_rows(out, end, schema, value);
+    struct cmds_written_ done = {out, CMDS_NOT_BEGUN_};
+    if (CMDI_LIKELY(schema->compiled != NULL)) {
+        done = schema->compiled->write(out, end, value);
+        if (CMDI_LIKELY(done.left == 0)) {
+            return done.at;
+        }
+    }
+    return try_left(done, end, schema, value);
 }
 
 static CMDI_INLINED uint8_t *try_name(
@@ -317,9 +212,9 @@ static CMDI_INLINED uint8_t *try_name(
 {
     size_t size = cmdi_row_name_size(field);
     if (CMDI_UNLIKELY(size >= 32 || (int64_t)size > border - out)) {
-        return try_span(out, border, field->name, size, 0, true);
+        return cmds_put_span_(out, border, field->name, size, 0, true);
     }
-    *out = (uint8_t)(HEAD_FIXSTR + size);
+    *out = (uint8_t)(CMDS_HEAD_FIXSTR_ + size);
     return write_name_body(out + 1, field->name, size);
 }
 
@@ -332,7 +227,7 @@ static uint8_t *try_map_struct(
     const uint8_t *border;
     uint8_t *head = out;
     bool is_short = schema->field_count < 16;
-    if (!find_border(out, end, schema, &border)) {
+    if (!cmds_find_border_(out, end, schema->field_count, &border)) {
         return NULL;
     }
     size_t count = is_short ? schema->field_count : map_count(schema);
@@ -357,6 +252,14 @@ static uint8_t *try_map_struct(
 
 /* --- What the codecs are made of -------------------------------------------------------------- */
 
+/* A whole value, in memory for whoever goes on: the way that nearly all take keeps no register for it. */
+struct whole {
+    const struct cmds_schema *schema;
+    const void *value;
+    uint8_t *out;
+    size_t room;
+};
+
 /*
  * Of a traced command all that is in front of the command itself, if its context is but a traceparent. Returns: the
  * place behind that; NULL: it goes as any other struct.
@@ -373,24 +276,42 @@ static CMDI_INLINED uint8_t *put_carrier(
     if (CMDI_UNLIKELY(!cmdi_map_is_carrier(map) || room < CARRIER_ROOM)) {
         return NULL;
     }
-    *out = HEAD_FIXARRAY | 2;
+    *out = CMDS_HEAD_FIXARRAY_ | 2;
     return put_context(out + 1, map.items);
+}
+
+static __attribute__((noinline)) int64_t try_rest(
+        struct cmds_written_ done, const struct whole *whole)
+{
+    const struct cmds_schema *schema = whole->schema;
+    const uint8_t *value = whole->value, *end = whole->out + whole->room;
+    uint8_t *at = NULL;
+    if (done.left == CMDS_NOT_BEGUN_) {
+        at = put_carrier(whole->out, whole->room, schema, value);
+    }
+    if (at != NULL) {
+        const struct cmds_field *command = cmds_schema_field(schema, 1);
+        at = try_array_struct(at, end, command->nested, value + command->offset);
+    } else {
+        at = try_left(done, end, schema, value);
+    }
+    return CMDI_LIKELY(at != NULL) ? at - whole->out : -ENOBUFS;
 }
 
 int64_t cmdi_msgpack_try(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t room)
 {
     (void)self;
-    const struct cmds_schema *schema = type->schema;
-    const uint8_t *row = value, *end = out + room;
-    uint8_t *at = put_carrier(out, room, schema, value);
-    if (at != NULL) {
-        const struct cmds_field *command = cmds_schema_field(schema, 1);
-        schema = command->nested;
-        row += command->offset;
+    const struct whole whole = {type->schema, value, out, room};
+    const struct cmds_compiled *compiled = whole.schema->compiled;
+    struct cmds_written_ done = {out, CMDS_NOT_BEGUN_};
+    if (CMDI_LIKELY(compiled != NULL)) {
+        done = compiled->write(out, out + room, value);
+        if (CMDI_LIKELY(done.left == 0)) {
+            return done.at - out;
+        }
     }
-    end = try_array_rows(at != NULL ? at : out, end, schema, row);
-    return CMDI_LIKELY(end != NULL) ? end - out : -ENOBUFS;
+    return try_rest(done, &whole);
 }
 
 int64_t cmdi_msgpack_map_try(const struct cmds_codec *self, const struct cmds_type *type,

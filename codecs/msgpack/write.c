@@ -307,7 +307,7 @@ static uint8_t *tail_map(uint8_t *out, size_t count)
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-/* Where the next item goes, and the last place where FORM_ROOM bytes are. */
+/* Where the next item goes, and the last place where CMDS_ITEM_ROOM_ bytes are. */
 struct sink {
     uint8_t *out;
     const uint8_t *border;
@@ -316,7 +316,7 @@ struct sink {
 /* Room for less is none: no place is so far in front. */
 static CMDI_INLINED struct sink sink_of(uint8_t *out, size_t size)
 {
-    return (struct sink){out, size >= FORM_ROOM ? out + size - FORM_ROOM : NULL};
+    return (struct sink){out, size >= CMDS_ITEM_ROOM_ ? out + size - CMDS_ITEM_ROOM_ : NULL};
 }
 
 #define PUT(sink, form, number, tail)                                                              \
@@ -355,7 +355,7 @@ static CMDI_INLINED uint8_t *write_name(struct sink sink, const struct cmds_fiel
 {
     size_t size = cmdi_row_name_size(field);
     if (CMDI_LIKELY(size < 32)) {
-        *sink.out++ = (uint8_t)(HEAD_FIXSTR + size);
+        *sink.out++ = (uint8_t)(CMDS_HEAD_FIXSTR_ + size);
         return write_name_body(sink.out, field->name, size);
     }
     return write_str(sink, field->name, size);
@@ -375,7 +375,7 @@ static uint8_t *write_map(struct sink sink, const uint8_t *at)
 static CMDI_INLINED uint8_t *write_float(uint8_t *out, const uint8_t *at)
 {
     uint32_t word = htobe32(CMDI_LOAD(uint32_t, at));
-    *out = HEAD_FLOAT32;
+    *out = CMDS_HEAD_FLOAT32_;
     memcpy(out + 1, &word, sizeof(word));
     return out + 1 + sizeof(word);
 }
@@ -383,7 +383,7 @@ static CMDI_INLINED uint8_t *write_float(uint8_t *out, const uint8_t *at)
 static CMDI_INLINED uint8_t *write_double(uint8_t *out, const uint8_t *at)
 {
     uint64_t word = htobe64(CMDI_LOAD(uint64_t, at));
-    *out = HEAD_FLOAT64;
+    *out = CMDS_HEAD_FLOAT64_;
     memcpy(out + 1, &word, sizeof(word));
     return out + 1 + sizeof(word);
 }
@@ -407,7 +407,7 @@ static CMDI_INLINED uint8_t *write_form(struct sink sink, unsigned form,
     struct cmds_bytes span;
     switch (form) {
     case CMDS_KIND_BOOL:
-        return write_byte(sink.out, HEAD_FALSE + (*at != 0));
+        return write_byte(sink.out, CMDS_HEAD_FALSE_ + (*at != 0));
     case CMDS_KIND_I8:
         return write_signed(sink, CMDI_LOAD(int8_t, at));
     case CMDS_KIND_I16:
@@ -444,7 +444,7 @@ static CMDI_INLINED uint8_t *write_form(struct sink sink, unsigned form,
         return as_map ? write_map_struct(sink, field->nested, at)
                       : write_array_struct(sink, field->nested, at);
     case CMDS_KIND_RESERVED:
-        return write_byte(sink.out, HEAD_NIL); // What was removed.
+        return write_byte(sink.out, CMDS_HEAD_NIL_); // What was removed.
     default:
         return write_many(sink, field, at, as_map);
     }
@@ -461,7 +461,7 @@ static uint8_t *write_many(
 {
     if (field->shape == CMDS_SHAPE_OPTIONAL) {
         return *at != 0 ? write_item(sink, field, at + field->item_offset, as_map)
-                        : write_byte(sink.out, HEAD_NIL);
+                        : write_byte(sink.out, CMDS_HEAD_NIL_);
     }
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
@@ -479,7 +479,7 @@ static CMDI_INLINED uint8_t *write_count(struct sink sink, size_t count, unsigne
     if (CMDI_LIKELY(count < 16)) {
         return write_byte(sink.out, fixed + (unsigned)count);
     }
-    return fixed == HEAD_FIXMAP ? tail_map(sink.out, count) : tail_array(sink.out, count);
+    return fixed == CMDS_HEAD_FIXMAP_ ? tail_map(sink.out, count) : tail_array(sink.out, count);
 }
 
 static uint8_t *write_array_struct(
@@ -487,7 +487,7 @@ static uint8_t *write_array_struct(
 {
     const uint32_t stride = schema->field_stride;
     const struct cmds_field *field = schema->fields, *end = cmdi_rows_end(schema);
-    sink.out = write_count(sink, schema->field_count, HEAD_FIXARRAY);
+    sink.out = write_count(sink, schema->field_count, CMDS_HEAD_FIXARRAY_);
     for (; field != end; field = cmdi_row_after(field, stride)) {
         const uint8_t *at = value + field->offset;
         sink.out = write_form(sink, cmdi_row_form(field), field, at, false);
@@ -503,7 +503,8 @@ static uint8_t *write_map_struct(
     const struct cmds_field *field = schema->fields, *end = cmdi_rows_end(schema);
     uint8_t *head = sink.out;
     bool is_short = schema->field_count < 16;
-    sink.out = write_count(sink, is_short ? schema->field_count : map_count(schema), HEAD_FIXMAP);
+    sink.out = write_count(
+            sink, is_short ? schema->field_count : map_count(schema), CMDS_HEAD_FIXMAP_);
     for (; field != end; field = cmdi_row_after(field, stride)) {
         if (CMDI_UNLIKELY(field->kind == CMDS_KIND_RESERVED)) {
             *head = (uint8_t)(*head - is_short);

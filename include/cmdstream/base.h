@@ -76,13 +76,15 @@ template <class Options> constexpr Options sized()
 #define CMDS_NEVER UINT32_MAX
 
 #ifdef __cplusplus
-#define CMDS_STATIC_ASSERT_ static_assert
-#define CMDS_NULL_          nullptr
-#define CMDS_BEGIN_         extern "C" {
-#define CMDS_END_           }
+#define CMDS_STATIC_ASSERT_  static_assert
+#define CMDS_NULL_           nullptr
+#define CMDS_CAST_(T, value) static_cast<T>(value)
+#define CMDS_BEGIN_          extern "C" {
+#define CMDS_END_            }
 #else
-#define CMDS_STATIC_ASSERT_ _Static_assert
-#define CMDS_NULL_          NULL
+#define CMDS_STATIC_ASSERT_  _Static_assert
+#define CMDS_NULL_           NULL
+#define CMDS_CAST_(T, value) ((T)(value))
 #define CMDS_BEGIN_
 #define CMDS_END_
 #endif

@@ -2,7 +2,8 @@
 /*
  * Our own ways through msgpack beside those that they were made from: every value is written as msgpack-c's
  * packer writes it, byte for byte, in two walks and in one, and refused with the same code; whatever bytes come, they are read as the
- * reader over msgpack-c's parser reads them. Over schemas and values by chance, and bytes that are nearly right.
+ * reader over msgpack-c's parser reads them. Over schemas and values by chance, and bytes that are nearly right. The
+ * same for structs that have code of their own (compiled.h), up to wherever that stops.
  *
  * CMDS_TWIN_FIRST and CMDS_TWIN_ROUNDS choose other rounds; a round that fails names its number.
  */
@@ -17,6 +18,77 @@ enum {
     ODD = 9,    // Bodies of each value that are written as others write, or beyond a limit.
     BODIES = 8, // Broken ones of each.
     ARENA_MAX = 1 << 24,
+};
+
+/* --- Structs with code ------------------------------------------------------------------------ */
+
+struct plain {
+    bool b;
+    int8_t i8;
+    int16_t i16;
+    int32_t i32;
+    int64_t i64;
+    uint8_t u8;
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+    float f32;
+    double f64;
+    struct cmds_string string;
+    struct cmds_bytes bytes;
+};
+CMDS_SCHEMA(plain, b, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, string, bytes);
+
+struct narrow {
+    struct cmds_string first;
+    struct cmds_bytes second;
+    struct cmds_string third;
+    bool last;
+};
+CMDS_SCHEMA(
+        narrow, CMDS_MAX(first, 5), CMDS_MAX(second, 32), CMDS_MAX(third, 255), CMDS_LAST(last));
+
+/* The code stops in the middle, and what follows is nested, is a list of what has code, or is plain. */
+struct mixed {
+    int64_t number;
+    struct cmds_string name;
+    struct narrow inner;
+    CMDS_ARRAY_OF(struct plain) many;
+    CMDS_OPTIONAL_OF(struct narrow) perhaps;
+    CMDS_OPTIONAL_OF(int64_t) count;
+    char text[12];
+    uint8_t blob[5];
+    struct cmds_map map;
+    double behind;
+};
+CMDS_SCHEMA(mixed, number, CMDS_AS(name, "n"), CMDS_NESTED(inner, narrow), CMDS_ARRAY(many, plain),
+        CMDS_OPTIONAL(perhaps, narrow), CMDS_OPTIONAL(count), text, blob, map, behind);
+
+/* It stops at once. */
+struct late {
+    CMDS_ARRAY_OF(int64_t) numbers;
+    int64_t behind;
+};
+CMDS_SCHEMA(late, CMDS_ARRAY(numbers), behind);
+struct removed {
+    uint32_t before;
+    int16_t behind;
+};
+CMDS_SCHEMA(removed, before, CMDS_RESERVED, behind);
+
+struct fifteen {
+    int64_t a, b, c, d, e, f, g, h, i, j, k, l, m, n, o;
+};
+CMDS_SCHEMA(fifteen, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
+struct sixteen {
+    int64_t a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p;
+};
+CMDS_SCHEMA(sixteen, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+
+static const struct cmds_schema *const coded[] = {&plain_schema, &narrow_schema, &mixed_schema,
+        &late_schema, &removed_schema, &fifteen_schema, &sixteen_schema};
+enum {
+    CODED = sizeof(coded) / sizeof(coded[0]),
 };
 
 static uint64_t executions;
@@ -141,28 +213,36 @@ static bool are_read_alike(
     return alike;
 }
 
+static bool is_schema_good(struct twin *twin, const struct cmds_schema *schema)
+{
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
+    uint8_t *value = twin_block(twin, schema->value_size);
+    twin_fill(twin, schema, value);
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    bool good = is_written_alike(&cmds_codec_msgpack, &type, value, &buffer) &&
+                is_written_alike(&cmds_codec_msgpack_map, &type, value, &buffer);
+    uint64_t maps[] = {0, UINT64_MAX, twin_next(twin)};
+    for (int i = 0; i < 3 + ODD && good; i++) {
+        struct twin *odd = i < 3 ? NULL : twin;
+        if (twin_encode(schema, value, maps[i % 3], odd, &buffer) == 0) {
+            good = are_read_alike(twin, &type, &buffer);
+        }
+    }
+    msgpack_sbuffer_destroy(&buffer);
+    return good;
+}
+
 static bool is_round_good(uint64_t number)
 {
     static struct twin twin;
     twin = (struct twin){.state = number};
     twin.breaks_limits = twin_below(&twin, 4) == 0;
-    const struct cmds_schema *schema = twin_schema(&twin, 0);
-    const struct cmds_type type = {
-            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
-    uint8_t *value = twin_block(&twin, schema->value_size);
-    twin_fill(&twin, schema, value);
-    msgpack_sbuffer buffer;
-    msgpack_sbuffer_init(&buffer);
-    bool good = is_written_alike(&cmds_codec_msgpack, &type, value, &buffer) &&
-                is_written_alike(&cmds_codec_msgpack_map, &type, value, &buffer);
-    uint64_t maps[] = {0, UINT64_MAX, twin_next(&twin)};
-    for (int i = 0; i < 3 + ODD && good; i++) {
-        struct twin *odd = i < 3 ? NULL : &twin;
-        if (twin_encode(schema, value, maps[i % 3], odd, &buffer) == 0) {
-            good = are_read_alike(&twin, &type, &buffer);
-        }
-    }
-    msgpack_sbuffer_destroy(&buffer);
+    bool good = is_schema_good(&twin, twin_schema(&twin, 0));
+    twin_fini(&twin);
+    twin.breaks_limits = twin_below(&twin, 4) == 0;
+    good = good && is_schema_good(&twin, coded[number % CODED]);
     twin_fini(&twin);
     return good;
 }
@@ -186,7 +266,44 @@ static void test_msgpack_is_written_and_read_as_msgpack_c_does_it(void)
     CU_ASSERT(executions >= rounds * 2);
 }
 
+/* How many rows the code of a schema leaves, of a value that is written as we write it; and both ways alike. */
+static size_t rows_left(const struct cmds_schema *schema)
+{
+    static struct twin twin;
+    twin = (struct twin){.state = 1};
+    uint8_t *value = twin_block(&twin, schema->value_size), out[4096];
+    twin_fill(&twin, schema, value);
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
+    int64_t size = cmds_codec_msgpack.size(&cmds_codec_msgpack, &type, value);
+    CU_ASSERT_FATAL(size > 0 && size <= (int64_t)sizeof(out));
+    struct cmds_written_ written = schema->compiled->write(out, out + sizeof(out), value);
+    (void)cmds_codec_msgpack.encode(&cmds_codec_msgpack, &type, value, out, (size_t)size);
+    struct cmds_read_ read = schema->compiled->read(out, out + size, value);
+    CU_ASSERT_EQUAL(read.left, written.left);
+    CU_ASSERT(read.left != 0 || (read.at == out + size && written.at == out + size));
+    twin_fini(&twin);
+    return read.left;
+}
+
+static void test_msgpack_code_takes_what_is_plain(void)
+{
+#ifdef __OPTIMIZE__
+    CU_ASSERT_EQUAL(rows_left(&plain_schema), 0);
+    CU_ASSERT_EQUAL(rows_left(&narrow_schema), 0);
+    CU_ASSERT_EQUAL(rows_left(&fifteen_schema), 0);
+    CU_ASSERT_EQUAL(rows_left(&mixed_schema), 8);
+    CU_ASSERT_EQUAL(rows_left(&late_schema), 2);
+    CU_ASSERT_EQUAL(rows_left(&removed_schema), 2);
+    CU_ASSERT_PTR_NULL(sixteen_schema.compiled);
+#else
+    CU_ASSERT_PTR_NULL(plain_schema.compiled);
+    (void)rows_left;
+#endif
+}
+
 static const CU_TestInfo tests[] = {
+        {"the code of a schema takes what is plain", test_msgpack_code_takes_what_is_plain},
         {"it is written and read as msgpack-c does it",
                 test_msgpack_is_written_and_read_as_msgpack_c_does_it},
         CU_TEST_INFO_NULL,
