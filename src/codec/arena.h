@@ -112,15 +112,26 @@ static inline void cmdi_arena_reset(struct cmds_arena *arena)
 }
 
 /**
- * The same for a value of `value_size` bytes that came in `size` bytes, and takes no more than these
- * allow.
+ * The same for a value of `value_size` bytes that came in `size` bytes, which are in memory, and takes no more
+ * than these allow.
  */
 static inline void cmdi_arena_begin(struct cmds_arena *arena, size_t value_size, size_t size)
 {
-    size_t paid = size < SIZE_MAX / 2 / CMDI_ARENA_USE_FACTOR ? size * CMDI_ARENA_USE_FACTOR
-                                                              : SIZE_MAX / 2;
-    arena->use_max = value_size + CMDI_ARENA_USE_MIN + paid;
+    CMDI_ASSERT_SLOW(size < SIZE_MAX / 2 / CMDI_ARENA_USE_FACTOR);
+    arena->use_max = value_size + CMDI_ARENA_USE_MIN + size * CMDI_ARENA_USE_FACTOR;
     cmdi_arena_reset(arena); // A chunk of at most CMDI_ARENA_USE_MIN needs no look at the bound.
+}
+
+/** Behind cmdi_arena_begin() and before anything else: the value itself, aligned as whatever malloc() gives. */
+static inline void *cmdi_arena_first(struct cmds_arena *arena, size_t size)
+{
+    uint8_t *at = arena->at; // Where a chunk begins.
+    CMDI_ASSERT_SLOW((uintptr_t)at % _Alignof(max_align_t) == 0);
+    if (CMDI_LIKELY(size - 1 < (size_t)(arena->end - at))) {
+        arena->at = at + size;
+        return at;
+    }
+    return cmdi_arena_alloc_slow(arena, size, _Alignof(max_align_t));
 }
 
 #endif

@@ -62,7 +62,7 @@ static inline void *cmdi_codec_begin(
 {
     uint32_t value_size = type->schema->value_size;
     cmdi_arena_begin(arena, value_size, size);
-    void *built = cmdi_arena_alloc(arena, value_size, _Alignof(max_align_t));
+    void *built = cmdi_arena_first(arena, value_size);
     if (CMDI_LIKELY(built != NULL)) {
         cmdi_codec_clear(built, value_size);
     }
