@@ -36,7 +36,7 @@
 
 enum {
     BENCH_STRING_RANDOM_MAX = 1006, // The Go benchmark's data: uniform 0..1006.
-    BENCH_TEXT_OFFSETS = 16384,     // Strings start anywhere in so much text; a power of two.
+    BENCH_TEXT_OFFSETS = 1024,      // Strings start anywhere in so much text; a power of two.
     BENCH_LANES_MAX = 1 << 22,
     BENCH_WAIT_SIZE = 320,
     BENCH_CIPHER_SIZE = 64,
@@ -109,8 +109,9 @@ struct bench_plan {
     char *pattern; // What a stream's item must hold; stream_size bytes.
     uint32_t string_min, string_max;
     uint32_t deadline_ms;
-    bool sticky;         // Each connection keeps its own commands in flight.
-    double due_interval; // Open loop: ticks between two commands of one worker; 0: closed loop.
+    bool sticky; // Each connection keeps its own commands in flight.
+    bool is_open_loop;
+    double due_interval; // Then: ticks between two commands of one worker.
     /*
      * Ticks, set just before the load starts. A command counts if it begins in [measure_from, end).
      * In the open loop one that was due is sent until `send_until`: so each has had its deadline

@@ -59,9 +59,9 @@ void cmdi_bench_worker_error(struct bench_worker *worker, int code, const char *
 /* Inline, as what follows: what the bench does for each command is not what it is to measure. */
 #define LOAD_INLINED static inline __attribute__((always_inline))
 
-LOAD_INLINED bool load_take(struct bench_lane *lane, const struct cmds_result *result)
+LOAD_INLINED void load_take(
+        struct bench_worker *worker, struct bench_lane *lane, const struct cmds_result *result)
 {
-    struct bench_worker *worker = lane->worker;
     if (!worker->plan->subject->is_right(lane, result)) {
         cmdi_bench_worker_error(worker, CMDS_E_PROTO, "an answer was not the one to its command");
     }
@@ -69,30 +69,32 @@ LOAD_INLINED bool load_take(struct bench_lane *lane, const struct cmds_result *r
         load_add(&worker->results, 1);
         load_add(&worker->bytes, result->size);
     }
-    return result->last;
 }
 
-LOAD_INLINED void load_end(struct bench_lane *lane, uint64_t now)
+LOAD_INLINED void load_end(
+        struct bench_worker *worker, const struct bench_lane *lane, uint64_t now, uint64_t end)
 {
-    struct bench_worker *worker = lane->worker;
-    const struct bench_plan *plan = worker->plan;
+    struct cmdi_histogram *histogram = &worker->light;
     if (!lane->light) {
         load_add(&worker->commands, 1);
+        histogram = &worker->latency;
     }
-    if (lane->began >= plan->measure_from && lane->began < bench_at(&plan->end)) {
-        cmdi_histogram_record(lane->light ? &worker->light : &worker->latency,
-                now > lane->began ? now - lane->began : 0);
+    const uint64_t began = lane->began;
+    if (began >= worker->plan->measure_from && began < end) {
+        cmdi_histogram_record(histogram, now > began ? now - began : 0);
     }
 }
 
 bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
 {
-    return load_take(lane, result);
+    load_take(lane->worker, lane, result);
+    return result->last;
 }
 
 void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now)
 {
-    load_end(lane, now);
+    struct bench_worker *worker = lane->worker;
+    load_end(worker, lane, now, bench_at(&worker->plan->end));
 }
 
 /* --- Lanes ------------------------------------------------------------------------------------ */
@@ -113,9 +115,9 @@ static bool load_pass(struct bench_lane *lane)
 {
     struct bench_worker *worker = lane->worker;
     uint64_t now = tool_clock_ticks(&worker->plan->clock);
-    load_end(lane, now);
+    cmdi_bench_lane_end(lane, now);
     lane->began = now;
-    if (worker->plan->due_interval > 0) {
+    if (worker->plan->is_open_loop) {
         worker->live--;
         lane->next = worker->free;
         worker->free = lane;
@@ -129,24 +131,15 @@ static bool load_pass(struct bench_lane *lane)
 }
 
 /* Returns: 0; -ENOBUFS; negative. */
-LOAD_INLINED int load_try(struct bench_lane *lane)
+LOAD_INLINED int load_try(const struct bench_plan *plan, struct bench_lane *lane)
 {
     union bench_value value;
-    struct cmds_message message = lane->worker->plan->subject->message(lane, &value);
+    struct cmds_message message = plan->subject->message(lane, &value);
     return cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
 }
 
-LOAD_INLINED void load_send(struct bench_lane *lane, uint64_t began)
+static __attribute__((noinline)) void load_not_sent(struct bench_lane *lane, int code)
 {
-    bool one_way = lane->worker->plan->type->one_way != 0;
-    lane->began = began;
-    int code = load_try(lane);
-    while (code == 0 && one_way && load_pass(lane)) {
-        code = load_try(lane);
-    }
-    if (code == 0) {
-        return;
-    }
     if (code == -ENOBUFS) {
         lane->next = lane->worker->stalled;
         lane->worker->stalled = lane;
@@ -156,40 +149,63 @@ LOAD_INLINED void load_send(struct bench_lane *lane, uint64_t began)
     load_retire(lane);
 }
 
-/* After its command is over: the next one, if there is one. */
-LOAD_INLINED void load_go_on(struct bench_lane *lane, uint64_t now)
+LOAD_INLINED void load_send(const struct bench_plan *plan, struct bench_lane *lane, uint64_t began)
 {
-    struct bench_worker *worker = lane->worker;
-    const struct bench_plan *plan = worker->plan;
+    const bool one_way = plan->type->one_way != 0;
+    lane->began = began;
+    int code = load_try(plan, lane);
+    while (one_way && code == 0 && load_pass(lane)) {
+        code = load_try(plan, lane);
+    }
+    if (code != 0) {
+        load_not_sent(lane, code);
+    }
+}
+
+/* After its command is over: the next one, if there is one. */
+LOAD_INLINED void load_go_on(struct bench_worker *worker, const struct bench_plan *plan,
+        struct bench_lane *lane, uint64_t now, uint64_t end)
+{
     bool worn_out = atomic_load_explicit(&worker->errors, memory_order_relaxed) > LOAD_ERRORS_MAX;
-    if (plan->due_interval > 0 && !worn_out) {
+    if (plan->is_open_loop && !worn_out) {
         worker->live--;
         lane->next = worker->free;
         worker->free = lane;
         (void)cmdi_bench_worker_send_due(worker, now);
-    } else if (now < bench_at(&plan->end) && !worn_out) {
-        load_send(lane, now);
+    } else if (now < end && !worn_out) {
+        load_send(plan, lane, now);
     } else {
         load_retire(lane);
+    }
+}
+
+static __attribute__((noinline)) void load_on_error(
+        struct bench_lane *lane, const struct cmds_result *result)
+{
+    struct bench_worker *worker = lane->worker;
+    const struct bench_plan *plan = worker->plan;
+    cmdi_bench_worker_error(worker, result->error, result->text);
+    if (result->error == CMDS_E_TIMEOUT) {
+        load_go_on(worker, plan, lane, tool_clock_ticks(&plan->clock), bench_at(&plan->end));
+    } else {
+        load_retire(lane); // Its connection is gone.
     }
 }
 
 static void load_on_result(void *context, const struct cmds_result *result)
 {
     struct bench_lane *lane = context;
+    struct bench_worker *worker = lane->worker;
+    const struct bench_plan *plan = worker->plan;
     if (result->error < 0) {
-        cmdi_bench_worker_error(lane->worker, result->error, result->text);
-        if (result->error == CMDS_E_TIMEOUT) {
-            load_go_on(lane, tool_clock_ticks(&lane->worker->plan->clock));
-        } else {
-            load_retire(lane); // Its connection is gone.
-        }
+        load_on_error(lane, result);
         return;
     }
-    if (load_take(lane, result)) {
-        uint64_t now = tool_clock_ticks(&lane->worker->plan->clock);
-        load_end(lane, now);
-        load_go_on(lane, now);
+    load_take(worker, lane, result);
+    if (result->last) {
+        const uint64_t now = tool_clock_ticks(&plan->clock), end = bench_at(&plan->end);
+        load_end(worker, lane, now, end);
+        load_go_on(worker, plan, lane, now, end);
     }
 }
 
@@ -225,7 +241,7 @@ int cmdi_bench_worker_fill(struct bench_worker *worker, struct cmds_group *group
 void cmdi_bench_worker_start(struct bench_worker *worker)
 {
     const struct bench_plan *plan = worker->plan;
-    if (plan->due_interval > 0) {
+    if (plan->is_open_loop) {
         for (uint32_t i = worker->lane_count; i > 0; i--) {
             worker->lanes[i - 1].next = worker->free;
             worker->free = &worker->lanes[i - 1];
@@ -235,7 +251,7 @@ void cmdi_bench_worker_start(struct bench_worker *worker)
     // All at once: a lane that retires meanwhile must not look like the last one.
     worker->live = worker->lane_count + 1;
     for (uint32_t i = 0; i < worker->lane_count; i++) {
-        load_send(&worker->lanes[i], tool_clock_ticks(&plan->clock));
+        load_send(plan, &worker->lanes[i], tool_clock_ticks(&plan->clock));
     }
     worker->live--;
     if (worker->live == 0 && worker->done != NULL) {
@@ -250,7 +266,7 @@ void cmdi_bench_worker_on_writable(struct bench_worker *worker)
     while (stalled != NULL) {
         struct bench_lane *lane = stalled;
         stalled = lane->next;
-        load_send(lane, lane->began); // It waited, and that is part of its latency.
+        load_send(worker->plan, lane, lane->began); // It waited, and that is part of its latency.
     }
 }
 
@@ -272,7 +288,7 @@ uint64_t cmdi_bench_worker_send_due(struct bench_worker *worker, uint64_t now)
         worker->free = lane->next;
         worker->due_count++;
         worker->live++;
-        load_send(lane, due);
+        load_send(plan, lane, due);
     }
 }
 

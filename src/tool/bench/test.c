@@ -204,10 +204,10 @@ static inline void test_next_text(struct bench_lane *lane)
     lane->text_size = plan->string_min + (uint32_t)(((random >> 32) * range) >> 32);
 }
 
-static struct cmds_message test_message(struct bench_lane *lane, union bench_value *room)
+static __attribute__((noinline)) struct cmds_message test_other_message(
+        struct bench_lane *lane, union test_value *value)
 {
     const struct bench_options *options = &lane->worker->bench->options;
-    union test_value *value = (union test_value *)room;
     switch ((enum bench_command)lane->worker->plan->kind) {
     case BENCH_STREAM:
         lane->number = 0;
@@ -216,39 +216,47 @@ static struct cmds_message test_message(struct bench_lane *lane, union bench_val
     case BENCH_WORK:
         value->work = (struct command_work){options->work_us};
         return command_work_message(&value->work);
-    case BENCH_SLEEP:
+    default:
         lane->number = ++lane->worker->numbers;
         test_next_text(lane);
         value->sleep = (struct command_sleep){options->sleep_ms, (lane->number & 1) != 0,
                 lane->number, {lane->text, lane->text_size}, (double)lane->number * 0.5};
         return command_sleep_message(&value->sleep);
-    case BENCH_ECHO:
-    case BENCH_FAIL: // It is not to be had: its connection would end.
-        break;
     }
-    lane->number = ++lane->worker->numbers;
+}
+
+static struct cmds_message test_message(struct bench_lane *lane, union bench_value *room)
+{
+    union test_value *value = (union test_value *)room;
+    if (lane->worker->plan->kind != BENCH_ECHO) {
+        return test_other_message(lane, value);
+    }
+    const int64_t number = ++lane->worker->numbers;
+    lane->number = number;
     test_next_text(lane);
-    value->echo = (struct command_echo){(lane->number & 1) != 0, lane->number,
-            {lane->text, lane->text_size}, (double)lane->number * 0.5};
+    value->echo = (struct command_echo){
+            (number & 1) != 0, number, {lane->text, lane->text_size}, (double)number * 0.5};
     return command_echo_message(&value->echo);
 }
 
 /* An empty string may have no data, which memcmp does not allow. */
-static bool test_equal(struct cmds_string string, const char *data, size_t size)
+static inline bool test_equal(struct cmds_string string, const char *data, size_t size)
 {
     return string.size == size && (size == 0 || memcmp(string.data, data, size) == 0);
 }
 
-static bool test_echo_is_right(const struct bench_lane *lane, const struct result_echo *echo)
+static inline bool test_echo_is_right(const struct bench_lane *lane, const struct result_echo *echo)
 {
-    if (lane->worker->plan->kind == BENCH_WORK) {
-        return !echo->boolean && echo->int64 == 0 && echo->string.size == 0 &&
-               !(echo->float64 > 0) && !(echo->float64 < 0);
-    }
     double expected = (double)lane->number * 0.5;
     return echo->int64 == lane->number && echo->boolean == ((lane->number & 1) != 0) &&
            memcmp(&echo->float64, &expected, sizeof(expected)) == 0 &&
            test_equal(echo->string, lane->text, lane->text_size);
+}
+
+static bool test_work_is_right(const struct result_echo *echo)
+{
+    return !echo->boolean && echo->int64 == 0 && echo->string.size == 0 && !(echo->float64 > 0) &&
+           !(echo->float64 < 0);
 }
 
 /* In order, of the right size and content, and the last one is the one that was asked for. */
@@ -265,11 +273,22 @@ static bool test_item_is_right(struct bench_lane *lane, const struct result_item
     return right;
 }
 
-static bool test_is_right(struct bench_lane *lane, const struct cmds_result *result)
+static __attribute__((noinline)) bool test_other_is_right(
+        struct bench_lane *lane, const struct cmds_result *result)
 {
     if (lane->worker->plan->kind == BENCH_STREAM) {
         const struct result_item *item = result_item_of(result);
         return item != NULL && test_item_is_right(lane, item);
+    }
+    const struct result_echo *echo = result_echo_of(result);
+    bool is_work = lane->worker->plan->kind == BENCH_WORK;
+    return echo != NULL && (is_work ? test_work_is_right(echo) : test_echo_is_right(lane, echo));
+}
+
+static bool test_is_right(struct bench_lane *lane, const struct cmds_result *result)
+{
+    if (lane->worker->plan->kind != BENCH_ECHO) {
+        return test_other_is_right(lane, result);
     }
     const struct result_echo *echo = result_echo_of(result);
     return echo != NULL && test_echo_is_right(lane, echo);
