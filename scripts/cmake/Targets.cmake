@@ -81,7 +81,7 @@ set(cmdstream_test_environment
     "CMDSTREAM_CERTS=${PROJECT_BINARY_DIR}/tests/certs")
 function(cmdstream_add_test name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
-    if(name MATCHES "torture$") # 2,100 calls that fail, each of which waits for what comes of it.
+    if(name MATCHES "torture$") # 5,600 calls that fail in all, each of which waits for what comes of it.
         set(timeout 600)
     endif()
     if(name MATCHES "(^|[._])tls([._]|$)" AND NOT label STREQUAL "tls")
@@ -104,7 +104,7 @@ function(cmdstream_add_test name label timeout)
     # In halves of what a common test takes: it loads a core half of the time, and scripts/test runs two of them per core.
     if(label MATCHES "interop|install|example")
         set(weight 4) # It loads a server and a client, each of which wants a core, or builds something.
-    elseif(name MATCHES "^integration\\.(late|watch)$|^fault\\.(alive|black_hole|late|later|tool_chaos|tool_stress|torture)$")
+    elseif(name MATCHES "^integration\\.(late|watch)$|^fault\\.(alive|black_hole|late|later|tool_chaos|tool_stress|torture|moving_torture)$")
         set(weight 1) # It waits for time-outs of real kernels.
     else()
         set(weight 2)

@@ -7,6 +7,7 @@
 #include "support/harness.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,16 @@ static void on_test_complete(
     (void)fflush(stdout);
 }
 
+/* `words`: of cmdi_test_main(). */
+static bool is_chosen(const CU_TestInfo *test, const char *words)
+{
+    if (words == NULL) {
+        return true;
+    }
+    bool others = words[0] == '!';
+    return (strstr(test->pName, words + others) != NULL) != others;
+}
+
 static int add_tests(const char *name, const CU_TestInfo *tests, const char *words)
 {
     CU_pSuite suite = CU_add_suite(name, NULL, NULL);
@@ -54,7 +65,7 @@ static int add_tests(const char *name, const CU_TestInfo *tests, const char *wor
         return 0;
     }
     for (const CU_TestInfo *test = tests; test->pName != NULL; test++) {
-        if (words != NULL && strstr(test->pName, words) == NULL) {
+        if (!is_chosen(test, words)) {
             continue;
         }
         if (CU_add_test(suite, test->pName, test->pTestFunc) == NULL) {

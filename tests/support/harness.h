@@ -8,7 +8,7 @@
  *     };
  *     CMDI_TEST_MAIN("frame", test_frame)
  *
- * `program WORDS` runs only the tests with WORDS in their name. Each test is named before it runs,
+ * `program WORDS` runs only the tests with WORDS in their name, `program '!WORDS'` only the others. Each test is named before it runs,
  * so that a crash has a name too; a test that hangs is named and ended by an alarm. CUnit is not
  * thread-safe: assert on the thread that runs the test, and bring facts of other threads there.
  */
@@ -33,7 +33,8 @@
 #endif
 
 /**
- * Runs the tests of one suite whose names contain argv[1], or all of them without one.
+ * Runs the tests of one suite whose names contain argv[1], or do not contain what stands there behind a `!`, or all
+ * of them without one.
  *
  * Returns: 0, or 1 when an assertion failed or when no test was left to run.
  */
