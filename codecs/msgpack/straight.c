@@ -372,8 +372,8 @@ static const uint8_t *take_left(struct cmds_read_ done, struct source *source,
 static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint8_t head,
         const struct cmds_schema *schema, uint8_t *value)
 {
-    if (CMDI_LIKELY(schema->compiled != NULL && (head & 0xf0) == CMDS_HEAD_FIXARRAY_)) {
-        struct cmds_read_ done = schema->compiled->read(at - 1, source->end, value);
+    if (cmds_has_code_(schema) && CMDI_LIKELY((head & 0xf0) == CMDS_HEAD_FIXARRAY_)) {
+        struct cmds_read_ done = schema->compiled.read(at - 1, source->end, value);
         if (CMDI_LIKELY(done.left != CMDS_NOT_BEGUN_)) {
             return take_left(done, source, schema, value);
         }
@@ -433,7 +433,7 @@ static bool read_rest(struct cmds_read_ done, const struct whole *whole)
     } else if (whole->in.size > 0) {
         at = take_by_rows(begin + 1, &source, *begin, schema, whole->value);
     }
-    if (at == source.end) {
+    if (at != NULL && at == source.end) {
         return true;
     }
     if (source.has_mark) {
@@ -449,8 +449,8 @@ bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_by
     const struct whole whole = {schema, in, arena, value};
     const uint8_t *begin = in.data, *end = begin + in.size;
     struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
-    if (CMDI_LIKELY(schema->compiled != NULL)) {
-        done = schema->compiled->read(begin, end, value);
+    if (cmds_has_code_(schema)) {
+        done = schema->compiled.read(begin, end, value);
     }
     return (done.at == end && done.left == 0) || read_rest(done, &whole);
 }
@@ -468,11 +468,10 @@ int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_typ
 {
     (void)self;
     const struct whole whole = {type->schema, in, arena, value};
-    const struct cmds_compiled *compiled = whole.schema->compiled;
     const uint8_t *begin = in.data, *end = begin + in.size;
     struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
-    if (CMDI_LIKELY(compiled != NULL)) {
-        done = compiled->read(begin, end, value);
+    if (cmds_has_code_(whole.schema)) {
+        done = whole.schema->compiled.read(begin, end, value);
         if (CMDI_LIKELY(done.at == end && done.left == 0)) {
             return end - begin;
         }

@@ -198,8 +198,8 @@ static uint8_t *try_array_struct(
         uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
     struct cmds_written_ done = {out, CMDS_NOT_BEGUN_};
-    if (CMDI_LIKELY(schema->compiled != NULL)) {
-        done = schema->compiled->write(out, end, value);
+    if (cmds_has_code_(schema)) {
+        done = schema->compiled.write(out, end, value);
         if (CMDI_LIKELY(done.left == 0)) {
             return done.at;
         }
@@ -303,10 +303,9 @@ int64_t cmdi_msgpack_try(const struct cmds_codec *self, const struct cmds_type *
 {
     (void)self;
     const struct whole whole = {type->schema, value, out, room};
-    const struct cmds_compiled *compiled = whole.schema->compiled;
     struct cmds_written_ done = {out, CMDS_NOT_BEGUN_};
-    if (CMDI_LIKELY(compiled != NULL)) {
-        done = compiled->write(out, out + room, value);
+    if (cmds_has_code_(whole.schema)) {
+        done = whole.schema->compiled.write(out, out + room, value);
         if (CMDI_LIKELY(done.left == 0)) {
             return done.at - out;
         }

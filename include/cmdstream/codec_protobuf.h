@@ -124,7 +124,7 @@ CMDS_END_
 #define CMDS_PROTOBUF_TYPE_(tag, number, role, rule, is_last, flags, Message, descriptor)          \
     static const struct cmds_schema tag##_schema = {sizeof(struct cmds_schema),                    \
             sizeof(struct cmds_field), 0, sizeof(Message), #tag, CMDS_NULL_, cmds_protobuf_copy,   \
-            CMDS_NULL_};                                                                           \
+            CMDS_NO_CODE_};                                                                        \
     static const struct cmds_type tag##_type = {sizeof(struct cmds_type), (number), (role),        \
             (rule), 0, (flags), 0, &tag##_schema, (is_last), &(descriptor), #descriptor,           \
             CMDS_NULL_};                                                                           \

@@ -171,15 +171,6 @@ static int name_check(const struct place *place, uint32_t index)
     return 0;
 }
 
-/* What was made of other rows would write and read other members. */
-static bool code_is_sane(const struct cmds_schema *schema)
-{
-    const struct cmds_compiled *code = schema->compiled;
-    return code == NULL ||
-           (code->fields == schema->fields && code->field_count == schema->field_count &&
-                   code->read != NULL && code->write != NULL);
-}
-
 static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error);
 
 static int field_check(const struct place *place, uint32_t index, uint32_t depth)
@@ -305,11 +296,6 @@ static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct
         return cmdi_fail(error, CMDS_E_SCHEMA,
                 "struct %s: %u fields with a stride of %u: make it with CMDS_SCHEMA", schema->name,
                 schema->field_count, schema->field_stride);
-    }
-    if (!code_is_sane(schema)) {
-        return cmdi_fail(error, CMDS_E_SCHEMA,
-                "struct %s: the code in `compiled` is that of other rows; set it to NULL in a copy",
-                schema->name);
     }
     if (schema->value_size == 0 || schema->value_size > CMDI_VALUE_SIZE_MAX) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s has %u bytes; 1 to %d are carried",

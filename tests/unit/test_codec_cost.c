@@ -45,9 +45,9 @@ enum {
 static char row_names[ROWS][64];
 static struct cmds_field byte_rows[ROWS], list_rows[ROWS];
 static const struct cmds_schema bytes_schema = {sizeof(struct cmds_schema),
-        sizeof(struct cmds_field), ROWS, ROWS, "bytes", byte_rows, NULL, NULL};
+        sizeof(struct cmds_field), ROWS, ROWS, "bytes", byte_rows, NULL, {0}};
 static const struct cmds_schema lists_schema = {sizeof(struct cmds_schema),
-        sizeof(struct cmds_field), ROWS, ROWS * 16, "lists", list_rows, NULL, NULL};
+        sizeof(struct cmds_field), ROWS, ROWS * 16, "lists", list_rows, NULL, {0}};
 struct rows {
     uint8_t first[ROWS];
     CMDS_ARRAY_OF(struct page) many;
@@ -60,18 +60,18 @@ static const struct cmds_field rows_rows[] = {
                 0},
 };
 static const struct cmds_schema rows_schema = {sizeof(struct cmds_schema),
-        sizeof(struct cmds_field), 3, sizeof(struct rows), "rows", rows_rows, NULL, NULL};
+        sizeof(struct cmds_field), 3, sizeof(struct rows), "rows", rows_rows, NULL, {0}};
 static const struct cmds_field lists_list_rows[] = {
         {"l", &lists_schema, 0, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0}};
 static const struct cmds_schema lists_list_schema = {sizeof(struct cmds_schema),
-        sizeof(struct cmds_field), 1, 16, "lists_list", lists_list_rows, NULL, NULL};
+        sizeof(struct cmds_field), 1, 16, "lists_list", lists_list_rows, NULL, {0}};
 static const struct cmds_type rows_type = {sizeof(struct cmds_type), 1, CMDS_ROLE_COMMAND, 0, 0, 0,
         0, &rows_schema, NULL, NULL, NULL, NULL};
 
 static const struct cmds_field holder_rows[] = {
         {"l", &lists_list_schema, 0, 16, 0, 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0}};
 static const struct cmds_schema holder_schema = {sizeof(struct cmds_schema),
-        sizeof(struct cmds_field), 1, 16, "holder", holder_rows, NULL, NULL};
+        sizeof(struct cmds_field), 1, 16, "holder", holder_rows, NULL, {0}};
 static const struct cmds_type holder_type = {sizeof(struct cmds_type), 6, CMDS_ROLE_COMMAND, 0, 0,
         0, 0, &holder_schema, NULL, NULL, NULL, NULL};
 static const struct cmds_type lists_type = {sizeof(struct cmds_type), 5, CMDS_ROLE_COMMAND, 0, 0, 0,
@@ -106,7 +106,7 @@ static void schemas_fill(void)
                 (struct cmds_field){"n", NULL, 16, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0, 0};
         level_schemas[i] =
                 (struct cmds_schema){sizeof(struct cmds_schema), sizeof(struct cmds_field), 2,
-                        sizeof(struct level), "level", level_rows[i], NULL, NULL};
+                        sizeof(struct level), "level", level_rows[i], NULL, {0}};
     }
 }
 

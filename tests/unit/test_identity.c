@@ -21,7 +21,7 @@ static const struct cmds_field other_rows[] = {
 };
 static const struct cmds_schema other_schema = {sizeof(struct cmds_schema),
         sizeof(struct cmds_field), 2, sizeof(struct twice_pair), "twice_pair", other_rows, NULL,
-        NULL};
+        {0}};
 static const struct cmds_type other_type = {sizeof(struct cmds_type), 0, CMDS_ROLE_RESULT, 0, 0, 0,
         0, &other_schema, NULL, NULL, NULL, NULL};
 

@@ -288,7 +288,7 @@ static struct cmds_schema wide_schema(struct cmds_field *fields, uint32_t count)
                 .shape = CMDS_SHAPE_ONE};
     }
     return (struct cmds_schema){sizeof(struct cmds_schema), sizeof(struct cmds_field), count, count,
-            "wide", fields, NULL, NULL};
+            "wide", fields, NULL, {0}};
 }
 
 static void test_json_too_many_or_too_long_names_are_refused_at_start(void)

@@ -277,9 +277,9 @@ static size_t rows_left(const struct cmds_schema *schema)
             .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
     int64_t size = cmds_codec_msgpack.size(&cmds_codec_msgpack, &type, value);
     CU_ASSERT_FATAL(size > 0 && size <= (int64_t)sizeof(out));
-    struct cmds_written_ written = schema->compiled->write(out, out + sizeof(out), value);
+    struct cmds_written_ written = schema->compiled.write(out, out + sizeof(out), value);
     (void)cmds_codec_msgpack.encode(&cmds_codec_msgpack, &type, value, out, (size_t)size);
-    struct cmds_read_ read = schema->compiled->read(out, out + size, value);
+    struct cmds_read_ read = schema->compiled.read(out, out + size, value);
     CU_ASSERT_EQUAL(read.left, written.left);
     CU_ASSERT(read.left != 0 || (read.at == out + size && written.at == out + size));
     twin_fini(&twin);
@@ -295,14 +295,59 @@ static void test_msgpack_code_takes_what_is_plain(void)
     CU_ASSERT_EQUAL(rows_left(&mixed_schema), 8);
     CU_ASSERT_EQUAL(rows_left(&late_schema), 2);
     CU_ASSERT_EQUAL(rows_left(&removed_schema), 2);
-    CU_ASSERT_PTR_NULL(sixteen_schema.compiled);
+    CU_ASSERT_PTR_NULL(sixteen_schema.compiled.of);
 #else
-    CU_ASSERT_PTR_NULL(plain_schema.compiled);
+    CU_ASSERT_PTR_NULL(plain_schema.compiled.of);
     (void)rows_left;
 #endif
 }
 
+/* As a program that has learnt of other rows at run time does it. */
+static void test_msgpack_a_copy_with_other_rows_goes_by_these(void)
+{
+    static const struct cmds_field row = {
+            "a", NULL, 0, 1, 0, 1, 0, CMDS_KIND_I8, CMDS_SHAPE_ONE, 0, 1};
+    static const uint8_t body[] = {0x91, 0x05};
+    struct cmds_schema schema = removed_schema;
+    schema.fields = &row;
+    schema.field_count = 1;
+    schema.value_size = 1;
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = &schema};
+    struct cmds_arena arena;
+    int8_t got[4] = {0, 9, 9, 9};
+    uint8_t out[64];
+    cmdi_arena_init(&arena, ARENA_MAX);
+    CU_ASSERT_EQUAL(cmds_codec_msgpack.decode(&cmds_codec_msgpack, &type,
+                            (struct cmds_bytes){body, sizeof(body)}, &arena, got),
+            sizeof(body));
+    CU_ASSERT(got[0] == 5 && got[1] == 9 && got[2] == 9 && got[3] == 9);
+    CU_ASSERT_EQUAL(
+            cmds_codec_msgpack.try_encode(&cmds_codec_msgpack, &type, got, out, sizeof(out)),
+            sizeof(body));
+    CU_ASSERT_EQUAL(memcmp(out, body, sizeof(body)), 0);
+    cmdi_arena_fini(&arena);
+}
+
+static void test_msgpack_nothing_is_no_value(void)
+{
+    const struct cmds_codec *codecs[] = {&cmds_codec_msgpack, &cmds_codec_msgpack_map};
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = &removed_schema};
+    for (size_t i = 0; i < 2; i++) {
+        struct removed got = {0};
+        struct cmds_arena arena;
+        cmdi_arena_init(&arena, ARENA_MAX);
+        CU_ASSERT_EQUAL(
+                codecs[i]->decode(codecs[i], &type, (struct cmds_bytes){NULL, 0}, &arena, &got),
+                CMDS_E_PROTO);
+        cmdi_arena_fini(&arena);
+    }
+}
+
 static const CU_TestInfo tests[] = {
+        {"a copy with other rows goes by these", test_msgpack_a_copy_with_other_rows_goes_by_these},
+        {"nothing is no value", test_msgpack_nothing_is_no_value},
         {"the code of a schema takes what is plain", test_msgpack_code_takes_what_is_plain},
         {"it is written and read as msgpack-c does it",
                 test_msgpack_is_written_and_read_as_msgpack_c_does_it},

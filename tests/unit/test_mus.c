@@ -32,7 +32,7 @@ static const uint8_t go_order[] = {0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x3
 struct hollow {
     char unused;
 };
-CMDS_SCHEMA_(hollow, NULL, 0, NULL);
+CMDS_SCHEMA_(hollow, NULL, 0, CMDS_NO_CODE_);
 struct hollows {
     CMDS_ARRAY_OF(struct hollow) items;
 };

@@ -128,7 +128,6 @@ static int protocol_outcome(uint32_t more, unsigned set)
     mine.struct_size += more;
     mine.field_stride = stride;
     mine.fields = (struct cmds_field *)(void *)rows;
-    mine.compiled = NULL; // It is of the rows that these are a copy of.
     uint8_t *schema = at_the_edge(&mine, sizeof(mine), mine.struct_size);
     struct cmds_type type = note_type;
     type.struct_size += more;

@@ -456,7 +456,7 @@ static void test_json_a_large_map_is_searched_for_twins_at_once(void)
             .item_size = sizeof(struct cmds_map),
             .kind = CMDS_KIND_MAP}};
     static const struct cmds_schema schema = {sizeof(schema), sizeof(struct cmds_field), 1,
-            sizeof(struct cmds_map), "map", fields, NULL, NULL};
+            sizeof(struct cmds_map), "map", fields, NULL, {0}};
     char *json = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&json, &size);
