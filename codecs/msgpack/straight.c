@@ -443,16 +443,25 @@ static bool read_rest(struct cmds_read_ done, const struct whole *whole)
     return false;
 }
 
+/* By the code alone. Returns: all of it was read; else *done is how far it came. */
+static CMDI_INLINED bool read_coded(const struct cmds_schema *schema, struct cmds_bytes in,
+        void *value, struct cmds_read_ *done)
+{
+    const uint8_t *begin = in.data, *end = begin + in.size;
+    *done = (struct cmds_read_){begin, CMDS_NOT_BEGUN_};
+    if (!cmds_has_code_(schema)) {
+        return false;
+    }
+    *done = schema->compiled.read(begin, end, value);
+    return CMDI_LIKELY(done->at == end && done->left == 0);
+}
+
 bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)
 {
     const struct whole whole = {schema, in, arena, value};
-    const uint8_t *begin = in.data, *end = begin + in.size;
-    struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
-    if (cmds_has_code_(schema)) {
-        done = schema->compiled.read(begin, end, value);
-    }
-    return (done.at == end && done.left == 0) || read_rest(done, &whole);
+    struct cmds_read_ done;
+    return read_coded(schema, in, value, &done) || read_rest(done, &whole);
 }
 
 static __attribute__((noinline)) int64_t decode_rest(
@@ -468,15 +477,9 @@ int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_typ
 {
     (void)self;
     const struct whole whole = {type->schema, in, arena, value};
-    const uint8_t *begin = in.data, *end = begin + in.size;
-    struct cmds_read_ done = {begin, CMDS_NOT_BEGUN_};
-    if (cmds_has_code_(whole.schema)) {
-        done = whole.schema->compiled.read(begin, end, value);
-        if (CMDI_LIKELY(done.at == end && done.left == 0)) {
-            return end - begin;
-        }
-    }
-    return decode_rest(done, &whole);
+    struct cmds_read_ done;
+    return read_coded(type->schema, in, value, &done) ? (int64_t)in.size
+                                                      : decode_rest(done, &whole);
 }
 
 /* Reads both forms, too; most are maps, of which no code is made. */

@@ -10,7 +10,7 @@
  *
  * Nothing in here is for programs: the macros of schema.h use it, and the library itself for the rows. There is no
  * code, and the library goes by the rows, for a schema made by hand, one of more than 15 fields, without
- * optimization, and where CMDS_WITHOUT_CODE is defined before the first header of ours. For each member of a struct
+ * optimization, and where CMDS_NO_COMPILED_CODEC is defined before the first header of ours. For each member of a struct
  * that a source file uses, code takes gcc 8 ms and 330 bytes. A mistake that is mended in here reaches a program
  * when that is compiled again; a library that means something else by the code has other members for it, and the
  * size of the schema says which ones are there. No state, any thread.
@@ -545,7 +545,7 @@ CMDS_END_
     {                                                                                              \
         CMDS_NULL_, CMDS_NULL_, CMDS_NULL_                                                         \
     }
-#if defined(__OPTIMIZE__) && !defined(CMDS_WITHOUT_CODE)
+#if defined(__OPTIMIZE__) && !defined(CMDS_NO_COMPILED_CODEC)
 #define CMDS_COMPILE_(tag, count, ...)                                                             \
     CMDS_UNUSED_ static struct cmds_read_ tag##_read_(                                             \
             const uint8_t *cmds_at_, const uint8_t *cmds_end_, CMDS_UNUSED_ void *cmds_value_)     \

@@ -588,6 +588,9 @@ static void test_cpp_rows_say_how_long_their_names_are()
     CU_ASSERT_EQUAL(shop::add_fields[1].name_size, 1);
     CU_ASSERT_EQUAL(shop::count_fields[2].name_size, 4);
     CU_ASSERT_EQUAL(shop::step_fields[1].name_size, 4);
+#ifdef __OPTIMIZE__ // And the code of a struct is made as in C.
+    CU_ASSERT(shop::add_schema.compiled.of == &shop::add_schema);
+#endif
 }
 
 static const CU_TestInfo tests[] = {

@@ -163,6 +163,44 @@ static void test_value_arena_holds_its_bound(void)
     cmdi_arena_fini(&arena);
 }
 
+/* A value has its own size, a chunk that is kept, and 64 bytes for each byte that it came in; and not one more. */
+static void test_value_arena_pays_for_a_value_by_its_bytes(void)
+{
+    enum {
+        VALUE = 65536,
+        IN = 1024,
+        ALL = VALUE + CMDI_ARENA_USE_MIN + IN * CMDI_ARENA_USE_FACTOR,
+    };
+    struct cmds_arena arena;
+    for (size_t more = 0; more <= 16; more += 16) {
+        cmdi_arena_init(&arena, 1 << 24);
+        cmdi_arena_begin(&arena, VALUE, IN);
+        CU_ASSERT_PTR_NOT_NULL(cmdi_arena_first(&arena, VALUE));
+        void *rest = cmdi_arena_alloc(&arena, ALL - VALUE + more, 16);
+        CU_ASSERT_EQUAL(rest != NULL, more == 0);
+        cmdi_arena_fini(&arena);
+    }
+}
+
+/* What is first fills a chunk to its end, or gets another one. */
+static void test_value_arena_has_room_for_what_is_first(void)
+{
+    struct cmds_arena arena;
+    cmdi_arena_init(&arena, 1 << 20);
+    for (size_t size = CMDI_ARENA_CHUNK_MIN - 1; size <= CMDI_ARENA_CHUNK_MIN + 1; size++) {
+        cmdi_arena_begin(&arena, 16, 0);
+        CU_ASSERT_PTR_NOT_NULL(cmdi_arena_first(&arena, 16)); // The chunk is there.
+        cmdi_arena_begin(&arena, size, 0);
+        uint8_t *first = cmdi_arena_first(&arena, size);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+        CU_ASSERT_EQUAL((uintptr_t)first % 16, 0);
+        memset(first, 1, size);
+        uint8_t *next = cmdi_arena_alloc(&arena, 1, 1);
+        CU_ASSERT(next != NULL && (next < first || next >= first + size));
+    }
+    cmdi_arena_fini(&arena);
+}
+
 static void test_value_arena_is_warm_after_one_value(void)
 {
     if (CMDI_POOLS_KEEP_NOTHING) {
@@ -214,6 +252,8 @@ static CU_TestInfo tests[] = {
         {"refuses what cannot be", test_value_copy_refuses_what_cannot_be},
         {"arena aligns and keeps apart", test_value_arena_aligns_and_keeps_apart},
         {"arena holds its bound", test_value_arena_holds_its_bound},
+        {"arena pays for a value by its bytes", test_value_arena_pays_for_a_value_by_its_bytes},
+        {"arena has room for what is first", test_value_arena_has_room_for_what_is_first},
         {"arena is warm after one value", test_value_arena_is_warm_after_one_value},
         {"arena gives a large chunk back", test_value_arena_gives_a_large_chunk_back},
         CU_TEST_INFO_NULL,
