@@ -136,7 +136,6 @@ static void bench_default_threads(struct bench *bench)
         uint32_t cpus = bench->client_cpu_count > 0 ? bench->client_cpu_count : 1;
         options->threads = cpus < options->conns ? cpus : options->conns;
     }
-    bench->plan.is_open_loop = options->rate > 0;
     bench->plan.due_interval = options->rate > 0
                                        ? (double)tool_clock_from_ns(&bench->plan.clock, 1e12) /
                                                  1e3 * options->threads / options->rate

@@ -109,9 +109,8 @@ struct bench_plan {
     char *pattern; // What a stream's item must hold; stream_size bytes.
     uint32_t string_min, string_max;
     uint32_t deadline_ms;
-    bool sticky; // Each connection keeps its own commands in flight.
-    bool is_open_loop;
-    double due_interval; // Then: ticks between two commands of one worker.
+    bool sticky;         // Each connection keeps its own commands in flight.
+    double due_interval; // Open loop: ticks between two commands of one worker; 0: closed loop.
     /*
      * Ticks, set just before the load starts. A command counts if it begins in [measure_from, end).
      * In the open loop one that was due is sent until `send_until`: so each has had its deadline

@@ -117,7 +117,7 @@ static bool load_pass(struct bench_lane *lane)
     uint64_t now = tool_clock_ticks(&worker->plan->clock);
     cmdi_bench_lane_end(lane, now);
     lane->began = now;
-    if (worker->plan->is_open_loop) {
+    if (worker->plan->due_interval > 0) {
         worker->live--;
         lane->next = worker->free;
         worker->free = lane;
@@ -167,7 +167,7 @@ LOAD_INLINED void load_go_on(struct bench_worker *worker, const struct bench_pla
         struct bench_lane *lane, uint64_t now, uint64_t end)
 {
     bool worn_out = atomic_load_explicit(&worker->errors, memory_order_relaxed) > LOAD_ERRORS_MAX;
-    if (plan->is_open_loop && !worn_out) {
+    if (plan->due_interval > 0 && !worn_out) {
         worker->live--;
         lane->next = worker->free;
         worker->free = lane;
@@ -241,7 +241,7 @@ int cmdi_bench_worker_fill(struct bench_worker *worker, struct cmds_group *group
 void cmdi_bench_worker_start(struct bench_worker *worker)
 {
     const struct bench_plan *plan = worker->plan;
-    if (plan->is_open_loop) {
+    if (plan->due_interval > 0) {
         for (uint32_t i = worker->lane_count; i > 0; i--) {
             worker->lanes[i - 1].next = worker->free;
             worker->free = &worker->lanes[i - 1];

@@ -377,7 +377,7 @@ static uint32_t run_turn_wait_us(
 static void run_turning_work(struct bench_worker *worker)
 {
     const struct bench_plan *plan = worker->plan;
-    bool open_loop = plan->is_open_loop;
+    bool open_loop = plan->due_interval > 0;
     cmdi_bench_worker_start(worker);
     uint64_t now = tool_clock_ticks(&plan->clock);
     uint64_t busy_at = now;

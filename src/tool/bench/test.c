@@ -216,13 +216,16 @@ static __attribute__((noinline)) struct cmds_message test_other_message(
     case BENCH_WORK:
         value->work = (struct command_work){options->work_us};
         return command_work_message(&value->work);
-    default:
-        lane->number = ++lane->worker->numbers;
-        test_next_text(lane);
-        value->sleep = (struct command_sleep){options->sleep_ms, (lane->number & 1) != 0,
-                lane->number, {lane->text, lane->text_size}, (double)lane->number * 0.5};
-        return command_sleep_message(&value->sleep);
+    case BENCH_SLEEP:
+    case BENCH_ECHO: // Not here.
+    case BENCH_FAIL: // It is not to be had: its connection would end.
+        break;
     }
+    lane->number = ++lane->worker->numbers;
+    test_next_text(lane);
+    value->sleep = (struct command_sleep){options->sleep_ms, (lane->number & 1) != 0, lane->number,
+            {lane->text, lane->text_size}, (double)lane->number * 0.5};
+    return command_sleep_message(&value->sleep);
 }
 
 static struct cmds_message test_message(struct bench_lane *lane, union bench_value *room)
