@@ -11,8 +11,6 @@
  * Recurses over nested schemas, whose depth the protocol check bounds, never over the value. An array has
  * no more elements than bytes follow, and memory is bounded by the arena. No state, any thread.
  */
-#include <limits.h>
-
 #include "base/hint.h"
 #include "codec/arena.h"
 #include "common/carrier.h"

@@ -29,12 +29,6 @@ static uint8_t *try_array_struct(
 static uint8_t *try_map_struct(
         uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value);
 
-/* No length of the format has more than 32 bits. */
-static CMDI_INLINED uint64_t limit_of(uint32_t size_max)
-{
-    return size_max != 0 ? size_max : UINT32_MAX;
-}
-
 /* --- Items ------------------------------------------------------------------------------------ */
 
 static uint8_t *try_text(uint8_t *out, const uint8_t *border, const struct cmds_field *field,
@@ -64,7 +58,7 @@ static uint8_t *try_pairs(uint8_t *out, const uint8_t *end, const uint8_t *at, u
     if (CMDI_LIKELY(cmdi_map_is_carrier(map) && end - out >= CARRIER_ROOM)) {
         return put_context(out, map.items);
     }
-    if (map.count > limit_of(count_max) || (map.items == NULL && map.count != 0)) {
+    if (map.count > cmds_limit_of_(count_max) || (map.items == NULL && map.count != 0)) {
         return NULL;
     }
     out = put(out, count_form(map_forms, map.count), map.count);
@@ -127,7 +121,8 @@ static uint8_t *try_array(uint8_t *out, const uint8_t *border, const struct cmds
         const uint8_t *at, bool as_map)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
-    if (array.count > limit_of(field->size_max) || (array.items == NULL && array.count != 0)) {
+    if (array.count > cmds_limit_of_(field->size_max) ||
+            (array.items == NULL && array.count != 0)) {
         return NULL;
     }
     const uint8_t *item = array.items;

@@ -408,15 +408,20 @@ CMDS_INLINED_ uint8_t *cmds_put_length_(uint8_t *out, size_t size, bool is_str)
     return out + 5;
 }
 
+/* No length of the format has more than 32 bits. */
+CMDS_INLINED_ uint64_t cmds_limit_of_(uint32_t size_max)
+{
+    return size_max != 0 ? size_max : UINT32_MAX;
+}
+
 /*
  * What has no fixed length ends before `border`, which may be in front of `out`, and leaves the rest to what
- * follows. No length of the format has more than 32 bits. Returns: NULL: it is refused, or has no room.
+ * follows. Returns: NULL: it is refused, or has no room.
  */
 CMDS_INLINED_ uint8_t *cmds_put_span_(uint8_t *out, const uint8_t *border, const void *data,
         size_t size, uint32_t size_max, bool is_str)
 {
-    const uint64_t limit = size_max != 0 ? size_max : UINT32_MAX;
-    if (CMDS_RARELY_(size > limit || CMDS_CAST_(int64_t, size) > border - out)) {
+    if (CMDS_RARELY_(size > cmds_limit_of_(size_max) || CMDS_CAST_(int64_t, size) > border - out)) {
         return CMDS_NULL_;
     }
     out = cmds_put_length_(out, size, is_str);
@@ -465,20 +470,26 @@ CMDS_INLINED_ uint8_t *cmds_put_(
     return CMDS_NULL_;
 }
 
+/* What a struct keeps at the end of its room: for each row an item, one for the count, and one to spare. */
+CMDS_INLINED_ ptrdiff_t cmds_kept_(size_t field_count)
+{
+    return CMDS_ITEM_ROOM_ * (CMDS_CAST_(ptrdiff_t, field_count) + 2);
+}
+
 /**
  * Of a struct: each row may take CMDS_ITEM_ROOM_ bytes behind this place, without a look at what is left; what may
  * take more ends before it.
  */
 CMDS_INLINED_ const uint8_t *cmds_border_(const uint8_t *end, size_t field_count)
 {
-    return end - CMDS_ITEM_ROOM_ * (CMDS_CAST_(ptrdiff_t, field_count) + 2);
+    return end - cmds_kept_(field_count);
 }
 
 /** Returns: false: there is not so much room. */
 CMDS_INLINED_ bool cmds_find_border_(
         const uint8_t *out, const uint8_t *end, size_t field_count, const uint8_t **border)
 {
-    if (CMDS_RARELY_(end - out < CMDS_ITEM_ROOM_ * (CMDS_CAST_(ptrdiff_t, field_count) + 2))) {
+    if (CMDS_RARELY_(end - out < cmds_kept_(field_count))) {
         return false;
     }
     *border = cmds_border_(end, field_count);

@@ -282,15 +282,12 @@ static bool stride_is_sane(uint32_t size, size_t least)
 
 static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error)
 {
-    if (schema->struct_size >= offsetof(struct cmds_schema, compiled) &&
-            schema->struct_size < sizeof(*schema) && schema->name != NULL) {
-        return cmdi_fail(error, CMDS_E_SCHEMA,
-                "struct %s: of a header before 0.1; compile the program anew", schema->name);
-    }
     if (!stride_is_sane(schema->struct_size, sizeof(*schema)) || schema->name == NULL ||
             schema->name[0] == '\0') {
-        return cmdi_fail(
-                error, CMDS_E_SCHEMA, "a schema without size or name: make it with CMDS_SCHEMA");
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "a schema without size or name, or of a header before 0.1: make it with "
+                "CMDS_SCHEMA, "
+                "and compile it anew");
     }
     if (!cmdi_is_zero(schema, sizeof(*schema), schema->struct_size)) {
         return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "struct", schema->name, CMDS_VERSION);

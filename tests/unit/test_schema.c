@@ -209,6 +209,9 @@ static void test_schema_impossible_rows_are_refused(void)
     WITH(row.name_size = 255, "name_size is 255; it should be 1, or 0");
 #undef WITH
     row = right;
+    schema.struct_size = offsetof(struct cmds_schema, compiled);
+    refuses_types(&type, NULL, false, "of a header before 0.1");
+    schema.struct_size = sizeof(schema);
     schema.field_stride = 7;
     refuses_types(&type, NULL, false, "stride of 7");
     schema.field_stride = sizeof(row);
