@@ -10,7 +10,7 @@ import unittest
 
 from perf_script import BUILD, leave_without_io_uring, measuring, script
 
-SCRIPTS = ("against_limit", "against_plain", "compare", "fairness", "figures", "instructions", "memory", "storm",
+SCRIPTS = ("against_limit", "against_plain", "compare", "compiling", "fairness", "figures", "instructions", "memory", "storm",
            "syscalls", "tls")
 HAS_TLS = os.environ["CMDSTREAM_TLS"] == "1"
 
@@ -59,6 +59,14 @@ class Scripts(unittest.TestCase):
     def test_against_limit_says_which_measures_there_are(self):
         self.assertIn("8 × 128, commands/s",
                       self.succeeds("against_limit", "--only", "nothing", "--build", BUILD, status=2).stderr)
+
+    def test_compiling_tells_what_a_member_costs(self):
+        done = self.succeeds("compiling", "--messages", 2, "--members", 3)
+        self.assertRegex(done.stdout, r"\| \*\*each member\*\* \| \*\*\d+\.\d\*\* \| \*\*[1-9]\d*\*\* \|")
+        self.assertRegex(done.stdout, r"\| includes them \| code \| \d+ \| 0 \|")
+        self.assertIn("more than 15", self.succeeds("compiling", "--members", 16, status=2).stderr)
+        failed = self.succeeds("compiling", "--messages", 1, status=1, CC="false")
+        self.assertIn("compiling: false fails", failed.stderr)
 
     def test_fairness_runs(self):
         self.measures("fairness", "--only", "shared", "--only", "light", "--only", "callers")
